@@ -1,0 +1,105 @@
+"""The reference backend: obvious, slow, float64. The truth that every other backend is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from elman.backends.interpret import Ops, pointwise, slice_of
+from elman.ir import Node
+from elman.ir.sizes import number
+
+Array = np.ndarray[Any, Any]
+Sizes = Mapping[str, int]
+
+
+def _sigmoid(a: Array) -> Array:
+    e = np.exp(-np.abs(a))  # never overflows
+    return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
+
+
+POINTWISE = {
+    "neg": np.negative,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sign": np.sign,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda a: np.where(a > 0, a, 0 * a),
+    "softplus": lambda a: np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))),
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "less": lambda a, b: np.less(a, b).astype(np.result_type(a, b)),
+    "equal": lambda a, b: np.equal(a, b).astype(np.result_type(a, b)),
+    "where": lambda c, a, b: np.where(c != 0, a, b),
+}
+
+
+def _contract(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    inputs, output = n.attr.split("->")
+    spec = ",".join("..." + letters for letters in inputs.split(",")) + "->..." + output
+    return np.asarray(np.einsum(spec, *args))
+
+
+def _fill(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    shape = tuple(number(size, sizes) for size in n.attr)
+    a = args[0]
+    return np.broadcast_to(a.reshape(a.shape + (1,) * len(shape)), a.shape + shape)
+
+
+def _embed(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    assert n.shape is not None
+    a = args[0]
+    out = np.zeros(a.shape[:2] + tuple(number(size, sizes) for size in n.shape), a.dtype)
+    out[slice_of(n, sizes)] = a
+    return out
+
+
+def _concat(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    steps, batch = (max(a.shape[k] for a in args) for k in (0, 1))
+    return np.concatenate([np.broadcast_to(a, (steps, batch, a.shape[2])) for a in args], axis=2)
+
+
+def _outer_sum(a: Array, b: Array) -> Array:
+    """(T, B, i) and (T, B, j), summed over T and B -> (1, 1, i, j)."""
+    lead = np.broadcast_shapes(a.shape[:2], b.shape[:2])
+    rows = [np.broadcast_to(v, lead + v.shape[2:]).reshape(-1, v.shape[2]) for v in (a, b)]
+    return np.asarray(rows[0].T @ rows[1])[None, None]
+
+
+STRUCTURAL = {
+    "const": lambda n, args, sizes: np.full((1, 1), n.attr),
+    "size": lambda n, args, sizes: np.full((1, 1), float(number(n.attr, sizes))),
+    "contract": _contract,
+    "amax": lambda n, args, sizes: args[0].max(axis=tuple(range(2, args[0].ndim))),
+    "fill": _fill,
+    "concat": _concat,
+    "slice": lambda n, args, sizes: args[0][slice_of(n, sizes)],
+    "embed": _embed,
+    # a leaf is looked up and a total summed by the interpreter itself
+    "leaf": lambda n, args, sizes: args[0],
+    "total": lambda n, args, sizes: args[0],
+}
+
+NUMPY = Ops(
+    apply=pointwise(POINTWISE) | STRUCTURAL,
+    join=lambda parts: np.concatenate(parts, axis=0),
+    outer_sum=_outer_sum,
+    sum_over=lambda a, axes: a.sum(axis=axes, keepdims=True),
+)
+
+
+def expand(n: Node, array: Array) -> Array:
+    """An array as the user holds it, with the two leading axes: (T, B, ...), 1 where it does not vary."""
+    if "t" not in n.over:
+        array = array[None]
+    return array if "b" in n.over else array[:, None]

@@ -1,0 +1,171 @@
+"""The command `elman`: what each command is told; the work is in the files beside this one.
+
+Nothing here imports torch or NumPy, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elman.cli import options as o
+from elman.errors import ElmanError
+
+app = typer.Typer(
+    name="elman",
+    help="Recurrent neural networks from their equations: what you wrote is what runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train = typer.Typer(no_args_is_help=True, help="Train a network on data.")
+app.add_typer(train, name="train")
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a model folder.")]
+CellArgument = Annotated[
+    str, typer.Argument(metavar="CELL", help="A name from `elman cells`, or a .cell file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@train.command("lm")
+def train_lm(
+    context: typer.Context,
+    output: o.Output,
+    file: o.Text = None,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    checkpoint_seconds: o.CheckpointSeconds = None,
+    cell: o.CellName = None,
+    level: o.LevelOption = None,
+    embedding_size: o.EmbeddingSize = None,
+    hidden_size: o.HiddenSize = None,
+    num_layers: o.NumLayers = None,
+    size: o.Sizes = None,
+    dropout: o.Dropout = None,
+    minutes: o.Minutes = None,
+    epochs: o.Epochs = None,
+    steps: o.Steps = None,
+    batch_size: o.BatchSize = None,
+    sequence_length: o.SequenceLength = None,
+    optimizer: o.OptimizerOption = None,
+    learning_rate: o.LearningRate = None,
+    weight_decay: o.WeightDecay = None,
+    schedule: o.ScheduleOption = None,
+    warmup_steps: o.WarmupSteps = None,
+    clip: o.Clip = None,
+    patience: o.Patience = None,
+    validate_every: o.ValidateEvery = None,
+    seed: o.Seed = None,
+) -> None:
+    """Train a language model on a text; its last tenth is kept to validate on."""
+    from elman.cli import training  # spares torch
+
+    own = {"output", "file", "resume", "overwrite", "cell", "size"}
+    given = {k: v for k, v in context.params.items() if v is not None and k not in own}
+    training.train_lm(file, output, cell, size or [], given, resume=resume, overwrite=overwrite)
+
+
+@app.command()
+def evaluate(
+    run: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A text in UTF-8.")],
+    json: Json = False,
+) -> None:
+    """Measure a trained model on a text."""
+    from elman.cli import using  # spares torch
+
+    using.evaluate(run, file, json=json)
+
+
+@app.command()
+def generate(
+    run: Folder,
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    length: Annotated[int, typer.Option(min=0, help="Characters to write.")] = 500,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="Below 1 bolder in its habits, above 1 wilder; 0: no chance.")
+    ] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Draw among the k likeliest only.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="One seed, one text.")] = None,
+) -> None:
+    """Write a text with a trained model."""
+    from elman.cli import using  # spares torch
+
+    using.generate(run, prompt, length, temperature, top_k, seed)
+
+
+@app.command()
+def trace(
+    cell: CellArgument,
+    weights: Annotated[Path, typer.Option(metavar="FILE.yaml", help="Values of the parameters.")],
+    x: Annotated[
+        str | None, typer.Option(metavar="STEPS", help='"1,2;1.5,2.5" is two steps of two.')
+    ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=STEPS", help="An input that is not called x."),
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUES", help="A state before the first step.")
+    ] = None,
+    digits: Annotated[int, typer.Option(min=0, max=17, help="Decimals to print.")] = 4,
+) -> None:
+    """Print every number of a cell on a few steps."""
+    from elman.cli import equations  # spares numpy
+
+    inputs = ([f"x={x}"] if x is not None else []) + (stream or [])
+    equations.trace(cell, weights, inputs, state or [], digits)
+
+
+@app.command()
+def show(
+    cell: CellArgument,
+    after: Annotated[
+        str | None, typer.Option(metavar="PASS", help="The cell as it stands after this pass.")
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(metavar="LANGUAGE", help="The code made from it: c.")
+    ] = None,
+) -> None:
+    """Print a cell's equations, what a pass makes of them, or the code."""
+    from elman.cli import equations  # spares numpy
+
+    equations.show(cell, after, code)
+
+
+@app.command()
+def cells(json: Json = False) -> None:
+    """List the published cells of the library."""
+    from elman.cli import equations  # spares numpy
+
+    equations.cells(json=json)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, and which backends can run on it."""
+    from elman.cli import diagnosis  # spares torch
+
+    diagnosis.doctor()
+
+
+def main() -> None:
+    """Run the command; what is wrong with what was given goes to standard error, exit code 1."""
+    try:
+        app()
+    except ElmanError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"FileProblem [E603]: {error.filename}: {error.strerror}")

@@ -1,0 +1,116 @@
+"""`elman trace`, `elman show` and `elman cells`: cells and their numbers."""
+
+from __future__ import annotations
+
+import json as json_writer
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from elman import library, passes
+from elman.cli.cell_argument import find_cell
+from elman.errors import Fact, FileProblem, NameProblem, nearest
+from elman.tasks.files import read_yaml
+
+CODES = ("c",)
+
+
+def trace(
+    cell_name: str, weights: Path, inputs: Sequence[str], state: Sequence[str], digits: int
+) -> None:
+    """Print every product and sum of a cell on a few steps."""
+    cell = find_cell(cell_name)
+    streams = dict(_named(text, "--input") for text in inputs)
+    steps = {name: _steps(text, f"--{name}" if name == "x" else "--input") for name, text in streams.items()}
+    before = {name: _numbers(text, "--state") for name, text in (_named(t, "--state") for t in state)}
+    shown = cell.trace(steps, read_weights(weights), before or None)
+    print(shown.to_text(digits=digits).rstrip("\n"))
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Numbers, lists and matrices by name from a YAML (or JSON) file; E606 names what is none."""
+    value = read_yaml(path)
+    if not isinstance(value, dict) or not value:
+        raise FileProblem(
+            "E606",
+            f"{path} must name its arrays",
+            fix="As in:  W: [[0.5, 0.1]]  on one line and  b: 0.1  on the next.",
+        )
+    wrong = [name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)]
+    if wrong:
+        facts = [Fact(str(name), repr(value[name])[:40], f"in {path}") for name in wrong]
+        raise FileProblem(
+            "E606",
+            f"{path} holds something other than numbers: {', '.join(map(str, wrong))}",
+            facts=facts,
+            rule="Each name stands for a number, a list of numbers or a list of such lists.",
+        )
+    return value
+
+
+def show(cell_name: str, after: str | None, code: str | None) -> None:
+    """Print the equations, a stage of the passes, or the code."""
+    if after is not None and code is not None:
+        raise typer.BadParameter("either a pass or code", param_hint="--code")
+    cell = find_cell(cell_name)
+    if after is not None:
+        text = cell.stage(_known(after, tuple(passes.STAGES), "pass"))
+    elif code is not None:
+        text = cell.code(_known(code, CODES, "code"))
+    else:
+        text = str(cell)
+    print(text.rstrip("\n"))
+
+
+def cells(*, json: bool) -> None:
+    """Print the library: each cell's name and title."""
+    headers = {name: library.cells.header(name) for name in library.cells}
+    if json:
+        print(json_writer.dumps(headers, ensure_ascii=False, indent=2))
+        return
+    width = max(map(len, headers))
+    for name, header in headers.items():
+        print(f"{name:<{width}}  {header.get('title', '')}")
+
+
+def _known(name: str, names: tuple[str, ...], kind: str) -> str:
+    if name not in names:
+        raise NameProblem(
+            "E411",
+            f"there is no {kind} {name!r}",
+            rule=f"There is {', '.join(names)}.",
+            fix=nearest(name, names) or None,
+        )
+    return name
+
+
+def _named(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise typer.BadParameter(f"{text!r} is not like NAME=1,2", param_hint=option)
+    return name.strip(), value
+
+
+def _steps(text: str, option: str) -> list[list[float]]:
+    """'1,2;1.5,2.5' as two steps of two."""
+    steps = [_numbers(step, option) for step in text.strip().rstrip(";").split(";")]
+    if len({len(step) for step in steps}) > 1:
+        sizes = ", ".join(str(len(step)) for step in steps)
+        raise typer.BadParameter(f"the steps differ in size: {sizes}", param_hint=option)
+    return steps
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        message = f"{text!r} is not like 1,2 (numbers, with commas between)"
+        raise typer.BadParameter(message, param_hint=option) from None
+
+
+def _is_array(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_array, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)

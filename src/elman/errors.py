@@ -1,0 +1,131 @@
+"""What can be wrong with what the user gave, and the one formatter that says it.
+
+An error has six parts, printed in this order: what is wrong, in the user's names; the equation with a caret
+under the span; the values that clash, each with where it came from; the rule; the fix; a stable code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the user's text: `line` is shown as it stands, the caret runs under [start, end)."""
+
+    label: str  # "equation 1 of cell 'elman'", "line 3 of gru.cell"
+    line: str
+    start: int
+    end: int
+
+    def show(self) -> list[str]:
+        text = self.line.strip()
+        start = self.start - (len(self.line) - len(self.line.lstrip()))
+        width = max(1, self.end - self.start)
+        return [f"  {self.label}", f"    {text}", "    " + " " * start + "^" * width]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One of the values that clash: `U  is (64, 64)  from the array given as weights["U"]`."""
+
+    name: str
+    value: str
+    origin: str = ""
+
+
+class ElmanError(ValueError):
+    """Anything that is wrong with what the user gave.
+
+    >>> print(ElmanError("E999", "the cell has no name", rule="A cell is asked for by name."))
+    ElmanError [E999]: the cell has no name
+      A cell is asked for by name.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        headline: str,
+        *,
+        where: Where | None = None,
+        facts: Iterable[Fact] = (),
+        rule: str | None = None,
+        fix: str | None = None,
+        subject: object = None,
+    ) -> None:
+        self.subject = subject  # the IR node that is wrong: whoever knows the text finds its place
+        self.code = code
+        self.headline = headline
+        self.where = where
+        self.facts = tuple(facts)
+        self.rule = rule
+        self.fix = fix
+        super().__init__(headline)
+
+    def __str__(self) -> str:
+        lines = [f"{type(self).__name__} [{self.code}]: {self.headline}"]
+        if self.where is not None:
+            lines += self.where.show()
+        lines += _columns(self.facts)
+        if self.rule or self.fix:
+            lines.append("  " + " ".join(part for part in (self.rule, self.fix) if part))
+        return "\n".join(lines)
+
+    def at(self, where: Where | None) -> ElmanError:
+        """The same error with its place in the user's text, unless it has one already."""
+        if self.where is None:
+            self.where = where
+        return self
+
+
+def _columns(facts: tuple[Fact, ...]) -> list[str]:
+    names = max((len(fact.name) for fact in facts), default=0)
+    values = max((len(fact.value) for fact in facts), default=0)
+    return [
+        f"  {fact.name:<{names}} is {fact.value:<{values}}   {fact.origin}".rstrip()
+        for fact in facts
+    ]
+
+
+class SyntaxProblem(ElmanError):
+    """E1xx: the text is not in the equation language."""
+
+
+class ShapeProblem(ElmanError):
+    """E2xx: sizes that clash, or that nothing sets."""
+
+
+class TimeProblem(ElmanError):
+    """E3xx: time indices that cannot be right."""
+
+
+class NameProblem(ElmanError):
+    """E4xx: a name that is unknown, missing or used twice."""
+
+
+class WeightProblem(ElmanError):
+    """E5xx: arrays (weights, inputs, states) that do not fit the cell."""
+
+
+class FileProblem(ElmanError):
+    """E6xx: a file or folder that cannot be read or written."""
+
+
+class DataProblem(ElmanError):
+    """E7xx: data that cannot be learned from."""
+
+
+class BackendProblem(ElmanError):
+    """E8xx: a backend that cannot do what was asked."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`Did you mean 'tanh'?`, or nothing where no known name is near.
+
+    >>> nearest("tanhh", ["tanh", "exp"])
+    "Did you mean 'tanh'?"
+    """
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{found[0]}'?" if found else ""

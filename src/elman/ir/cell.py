@@ -1,0 +1,56 @@
+"""A cell as pure data: a system of equations over nodes, with what was declared about its names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from elman.ir.node import Node, Shape, leaves
+
+Number = float | tuple["Number", ...]  # 0.9, a vector or a matrix as nested tuples
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`name[t] = value`, or `name = value` where `per_step` is false (once per sequence).
+
+    Other equations' values are not named inside `value`: their nodes stand there, shared.
+    """
+
+    name: str
+    value: Node
+    per_step: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Equations in the order of the text; equal when the equations are (the name does not count)."""
+
+    equations: tuple[Equation, ...]
+    returns: tuple[str, ...]
+    constants: tuple[tuple[str, Number], ...] = ()  # defaults that the caller may override
+    declared: tuple[tuple[str, Shape], ...] = ()  # sizes that the text declares: U: hidden, hidden
+    name: str = field(default="cell", compare=False)
+
+    @property
+    def steps(self) -> tuple[Equation, ...]:
+        """The equations at [t]."""
+        return tuple(equation for equation in self.equations if equation.per_step)
+
+    @property
+    def leaves(self) -> list[Node]:
+        """Every leaf of every equation, in order of first use."""
+        return leaves(equation.value for equation in self.equations)
+
+    def names(self, role: str) -> tuple[str, ...]:
+        """The names that stand in one role (`state` keys: `h`, or `h[t-2]` for the second delay)."""
+        keys = (leaf.attr.key for leaf in self.leaves if leaf.attr.role == role)
+        return tuple(dict.fromkeys(keys))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every name with an equation at [t]."""
+        return tuple(equation.name for equation in self.steps)
+
+    def value(self, name: str) -> Node:
+        """The node that the equation of `name` computes."""
+        return next(equation.value for equation in self.equations if equation.name == name)

@@ -1,0 +1,192 @@
+"""The functions of the language: a table from spelling to the nodes that it stands for.
+
+Macros expand to primitives when the text is read; `layer_norm` and `rms_norm` add 1e-5 under the root, as torch
+does, and `gelu` is the tanh form of Hendrycks and Gimpel (2016, arXiv:1606.08415).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from elman.ir.node import Node, const, node
+from elman.ir.ops import UNARY
+
+Builder = Callable[..., Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """How many arguments it takes, the nodes it builds, and how a call of it looks."""
+
+    least: int
+    most: int
+    build: Builder
+    example: str
+
+
+def _op(op: str) -> Builder:
+    return lambda *args: node(op, args)
+
+
+def _add(a: Node, b: Node) -> Node:
+    return node("add", (a, b))
+
+
+def _sub(a: Node, b: Node) -> Node:
+    return node("sub", (a, b))
+
+
+def _mul(a: Node, b: Node) -> Node:
+    return node("mul", (a, b))
+
+
+def _div(a: Node, b: Node) -> Node:
+    return node("div", (a, b))
+
+
+def _max(first: Node, *rest: Node) -> Node:
+    if not rest:
+        return node("amax", (first,))
+    for other in rest:
+        first = node("maximum", (first, other))
+    return first
+
+
+def _min(first: Node, *rest: Node) -> Node:
+    if not rest:
+        return node("neg", (node("amax", (node("neg", (first,)),)),))
+    for other in rest:
+        first = node("minimum", (first, other))
+    return first
+
+
+def _softmax(x: Node) -> Node:
+    e = node("exp", (_sub(x, node("amax", (x,))),))
+    return _div(e, node("sum", (e,)))
+
+
+def _logsumexp(x: Node) -> Node:
+    m = node("amax", (x,))
+    return _add(m, node("log", (node("sum", (node("exp", (_sub(x, m),)),)),)))
+
+
+def _log_softmax(x: Node) -> Node:
+    return _sub(x, _logsumexp(x))
+
+
+def _log_sigmoid(x: Node) -> Node:
+    return node("neg", (node("softplus", (node("neg", (x,)),)),))
+
+
+def _scaled(y: Node, gain_and_bias: tuple[Node, ...]) -> Node:
+    for op, arg in zip(("mul", "add"), gain_and_bias, strict=False):
+        y = node(op, (y, arg))
+    return y
+
+
+def _rms_norm(x: Node, *gain: Node) -> Node:
+    mean_square = node("mean", (_mul(x, x),))
+    return _scaled(_div(x, node("sqrt", (_add(mean_square, const(1e-5)),))), gain)
+
+
+def _layer_norm(x: Node, *gain_and_bias: Node) -> Node:
+    return _scaled(_rms_norm(_sub(x, node("mean", (x,)))), gain_and_bias)
+
+
+def _gelu(x: Node) -> Node:
+    cubic = _mul(const(0.044715), _mul(x, _mul(x, x)))
+    inner = _mul(const(math.sqrt(2 / math.pi)), _add(x, cubic))
+    return _mul(_mul(const(0.5), x), _add(const(1), node("tanh", (inner,))))
+
+
+def _silu(x: Node) -> Node:
+    return _mul(x, node("sigmoid", (x,)))
+
+
+def _elu(x: Node, *alpha: Node) -> Node:
+    below = _sub(node("exp", (node("minimum", (x, const(0))),)), const(1))
+    return _add(node("relu", (x,)), _mul(alpha[0], below) if alpha else below)
+
+
+def _norm(x: Node) -> Node:
+    return node("sqrt", (node("sum", (_mul(x, x),)),))
+
+
+def _dot(a: Node, b: Node) -> Node:
+    return node("sum", (_mul(a, b),))
+
+
+def _clip(x: Node, low: Node, high: Node) -> Node:
+    return node("minimum", (node("maximum", (x, low)), high))
+
+
+FUNCTIONS: dict[str, Function] = {
+    **{op: Function(1, 1, _op(op), f"{op}(x)") for op in UNARY if op != "neg"},
+    "sum": Function(1, 1, _op("sum"), "sum(x)"),
+    "mean": Function(1, 1, _op("mean"), "mean(x)"),
+    "max": Function(1, 9, _max, "max(a, b)"),
+    "min": Function(1, 9, _min, "min(a, b)"),
+    "where": Function(3, 3, _op("where"), "where(c, a, b)"),
+    "clip": Function(3, 3, _clip, "clip(x, low, high)"),
+    "dot": Function(2, 2, _dot, "dot(a, b)"),
+    "norm": Function(1, 1, _norm, "norm(x)"),
+    "softmax": Function(1, 1, _softmax, "softmax(x)"),
+    "log_softmax": Function(1, 1, _log_softmax, "log_softmax(x)"),
+    "logsumexp": Function(1, 1, _logsumexp, "logsumexp(x)"),
+    "log_sigmoid": Function(1, 1, _log_sigmoid, "log_sigmoid(x)"),
+    "layer_norm": Function(1, 3, _layer_norm, "layer_norm(x, gain, bias)"),
+    "rms_norm": Function(1, 2, _rms_norm, "rms_norm(x, gain)"),
+    "gelu": Function(1, 1, _gelu, "gelu(x)"),
+    "silu": Function(1, 1, _silu, "silu(x)"),
+    "elu": Function(1, 2, _elu, "elu(x)"),
+    "maximum": Function(2, 2, _max, "maximum(a, b)"),
+    "minimum": Function(2, 2, _min, "minimum(a, b)"),
+}
+FUNCTIONS |= {
+    other: FUNCTIONS[name]
+    for other, name in {
+        "σ": "sigmoid",
+        "logistic": "sigmoid",
+        "swish": "silu",
+        "logsigmoid": "log_sigmoid",
+        "ReLU": "relu",
+    }.items()
+}
+
+
+def arguments(name: str) -> str:
+    """`1 argument`, `2 or 3 arguments`: what a function takes, in words.
+
+    >>> arguments("layer_norm")
+    '1 to 3 arguments'
+    """
+    function = FUNCTIONS[name]
+    if function.least == function.most:
+        return f"{function.least} argument{'s' if function.least > 1 else ''}"
+    return f"{function.least} to {function.most} arguments"
+
+
+def _compare(op: str, swapped: bool = False, negated: bool = False) -> Builder:
+    def build(a: Node, b: Node) -> Node:
+        found = node(op, (b, a) if swapped else (a, b))
+        return _sub(const(1), found) if negated else found
+
+    return build
+
+
+OPERATORS: dict[str, Builder] = {
+    "+": _add,
+    "-": _sub,
+    "*": _mul,
+    "/": _div,
+    "**": _op("pow"),
+    "@": _op("matmul"),
+    "<": _compare("less"),
+    ">": _compare("less", swapped=True),
+    "<=": _compare("less", swapped=True, negated=True),
+    ">=": _compare("less", negated=True),
+    "==": _compare("equal"),
+    "!=": _compare("equal", negated=True),
+}

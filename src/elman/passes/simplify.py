@@ -1,0 +1,103 @@
+"""Rewrites that make a graph smaller without changing what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from elman.ir import Node, node, rebuild
+
+
+def simplify(roots: Iterable[Node]) -> dict[Node, Node]:
+    """Map every node under `roots` to its simpler equal."""
+    return rebuild(roots, lambda old, args: rewrite(node(old.op, args, old.attr)))
+
+
+def rewrite(n: Node) -> Node:
+    """One step of simplification at the top of `n`, whose arguments are simple already."""
+    match n.op, n.args:
+        case "add", (a, b):
+            return _add(n, a, b)
+        case "sub", (a, b) if _is(b, 0.0) and _same(n, a):
+            return a
+        case "sub", (a, b) if _is(a, 0.0) and _same(n, b):
+            return rewrite(node("neg", (b,)))
+        case "sub", (a, b) if b.op == "neg":
+            return rewrite(node("add", (a, b.args[0])))
+        case "mul", (a, b):
+            return _mul(n, a, b)
+        case "div", (a, b) if _is(b, 1.0) and _same(n, a):
+            return a
+        case "neg", (a,) if a.op == "neg":
+            return a.args[0]
+        case "neg", (a,) if a.op == "sub":
+            return node("sub", a.args[::-1])
+        case "neg", (a,) if a.op == "const":
+            return node("const", (), -a.attr)
+        case "pow", (a, b) if _is(b, 1.0) and _same(n, a):
+            return a
+        case "pow", (a, b) if _is(b, 2.0):
+            return node("mul", (a, a))
+        case "contract", _:
+            return _fold_transposes(n)
+        case "fill", (a,) if n.shape == () or a.shape == n.shape:
+            return a
+    return n
+
+
+def _is(n: Node, value: float) -> bool:
+    return n.op == "const" and n.attr == value
+
+
+def _same(n: Node, other: Node) -> bool:
+    return n.shape == other.shape
+
+
+def _add(n: Node, a: Node, b: Node) -> Node:
+    if _is_zero(a) and _same(n, b):
+        return b
+    if _is_zero(b) and _same(n, a):
+        return a
+    if b.op == "neg":
+        return rewrite(node("sub", (a, b.args[0])))
+    if a.op == "neg":
+        return rewrite(node("sub", (b, a.args[0])))
+    return n
+
+
+def _is_zero(n: Node) -> bool:
+    return _is(n, 0.0) or (n.op == "fill" and _is(n.args[0], 0.0))
+
+
+def _mul(n: Node, a: Node, b: Node) -> Node:
+    if a.op == "const" and b.op == "const":
+        return node("const", (), a.attr * b.attr)
+    for one, other in ((a, b), (b, a)):
+        if _is(one, 1.0) and _same(n, other):
+            return other
+        if _is(one, -1.0):
+            return rewrite(node("neg", (other,)))
+        if one.op == "fill" and _same(n, other):  # the scalar spreads by itself
+            return rewrite(node("mul", (one.args[0], other)))
+    return n
+
+
+def _fold_transposes(n: Node) -> Node:
+    """`contract` of a transposed matrix reads the matrix with its letters exchanged."""
+    inputs, output = n.attr.split("->")
+    letters, args = inputs.split(","), list(n.args)
+    if n.attr == "ij->ji" and args[0].op == "contract" and args[0].attr == "ij->ji":
+        return args[0].args[0]
+    if len(args) == 2:
+        for k, arg in enumerate(args):
+            if arg.op == "contract" and arg.attr == "ij->ji":
+                letters[k], args[k] = letters[k][::-1], arg.args[0]
+    if [len(word) for word in letters] == [1, 2] and len(output) == 1:  # the matrix stands first
+        letters.reverse()
+        args.reverse()
+    return node("contract", args, _canonical(",".join(letters) + "->" + output))
+
+
+def _canonical(spec: str) -> str:
+    """The same contraction with its letters named i, j, k in order of appearance."""
+    order = dict.fromkeys(c for c in spec if c.isalpha())
+    return spec.translate({ord(c): "ijklmn"[k] for k, c in enumerate(order)})

@@ -1,0 +1,120 @@
+"""The transpose of a system is a system: one step of backpropagation through time, as equations.
+
+It steps in reverse; its carries are the cotangents of the states. Values of the forward step that it needs come
+back as given streams: what is dear (a product, tanh) is saved by the forward run, what is cheap is computed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from elman.ir import Carry, Node, System, Value, const, leaf, node, topological
+from elman.ir.node import substitute
+from elman.passes.differentiate import gradients
+
+CHEAP = ("neg", "add", "sub", "mul", "less", "equal", "where", "abs", "sign", "relu", "fill", "size")
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """The backward system, and the forward values that it wants to be given."""
+
+    system: System
+    saved: tuple[Value, ...]
+
+
+def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
+    """Backpropagate through one step of `system`, given cotangents of the outputs named.
+
+    Its outputs are `d_x` for inputs, `d_W` for parameters; its final carries are those of the initial states.
+    """
+    outputs = {value.name: value.node for value in system.outputs}
+    seeds = [(c.next, _carry_leaf(c)) for c in system.carries]
+    seeds += [(outputs[name], given(f"d_{name}", outputs[name])) for name in cotangents]
+    wanted = _wanted(system)
+    found = gradients(seeds, wanted)
+    labels = [(v.name, v.node) for v in system.labels]
+    save = _Save(system, {n: name for name, n in reversed(labels)})
+    zero = {n: node("fill", (const(0),), n.shape) for n in wanted}
+    roots = {n: found.get(n, zero[n]) for n in wanted}
+    replaced = save.replace([*roots.values(), *found.values()])
+    carries = tuple(
+        Carry(c.key, _carry_leaf(c), replaced[roots[c.previous]]) for c in system.carries
+    )
+    gradient_of = [(n, replaced[g]) for n, g in roots.items() if n.attr.role != "state"]
+    values = tuple(Value(f"d_{n.attr.name}", g) for n, g in gradient_of)
+    names = [Value(f"d_{name}", replaced[found[n]]) for name, n in labels if n in found]
+    names += [  # z = sigmoid(a): the cotangent of a is what enters z
+        Value(f"d_{name}_in", replaced[found[n.args[0]]])
+        for name, n in labels
+        if len(n.args) == 1 and n.args[0] in found
+    ]
+    backward = System(system.name, carries, values, not system.reverse, tuple(names))
+    return Transposed(backward, save.values())
+
+
+def given(name: str, like: Node) -> Node:
+    """A stream that the caller hands in: a cotangent, or a saved value."""
+    return leaf(name, "given", like.over, 0, like.shape)
+
+
+def past(previous: Node) -> Node:
+    """The stream of a state's values before each step, as the backward plan reads it."""
+    lag = max(1, previous.attr.lag)
+    return given(f"{previous.attr.name}[t-{lag}]", previous)
+
+
+def _carry_leaf(carry: Carry) -> Node:
+    return leaf(f"d_{carry.key}", "state", "tb", 1, carry.previous.shape)
+
+
+def _wanted(system: System) -> list[Node]:
+    roots = [c.next for c in system.carries] + [v.node for v in system.outputs]
+    roles = ("input", "parameter", "state")
+    found = [n for n in topological(roots) if n.op == "leaf" and n.attr.role in roles]
+    return list(dict.fromkeys([*(c.previous for c in system.carries), *found]))
+
+
+class _Save:
+    """Decides which forward values are saved, and puts leaves in their place."""
+
+    def __init__(self, system: System, labels: dict[Node, str]) -> None:
+        roots = [c.next for c in system.carries] + [v.node for v in system.outputs]
+        self.forward = set(topological(roots))
+        self.labels = labels
+        self.map: dict[Node, Node] = {}
+        self.saved: dict[Node, str] = {}
+
+    def replace(self, roots: list[Node]) -> dict[Node, Node]:
+        needed = {
+            arg
+            for n in topological(roots)
+            if n not in self.forward
+            for arg in n.args
+            if arg in self.forward
+        }
+        needed |= {n for n in roots if n in self.forward}
+        dear = {n for n in needed if n.op not in CHEAP and n.over and n.op not in ("leaf", "const")}
+        for n in topological(roots):
+            if n in self.forward:
+                self._decide(n, n in needed, dear)
+        return substitute(roots, self.map)
+
+    def _decide(self, n: Node, needed: bool, dear: set[Node]) -> None:
+        if n.op == "leaf":
+            self.map[n] = past(n) if n.attr.role == "state" else n
+        elif n in dear or (needed and n.over and not self._cheap(n)):
+            self.saved[n] = self.labels.get(n, f"saved_{len(self.saved) + 1}")
+            self.map[n] = given(self.saved[n], n)
+        elif n.op in CHEAP or n.over == "":
+            if all(arg in self.map for arg in n.args):
+                self.map[n] = node(n.op, tuple(self.map[arg] for arg in n.args), n.attr)
+        elif n.op == "const":
+            self.map[n] = n
+
+    def _cheap(self, n: Node) -> bool:
+        """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""
+        return n.op == "const" or (n.op in CHEAP and all(arg in self.map for arg in n.args))
+
+    def values(self) -> tuple[Value, ...]:
+        return tuple(Value(name, n) for n, name in self.saved.items())

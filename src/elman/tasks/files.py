@@ -1,0 +1,78 @@
+"""Write files so that a reader, or a kill at any moment, sees the old one or the new one, never a part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from elman.errors import Fact, FileProblem
+from elman.tasks.text import read_bytes
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step; an unfinished attempt leaves only `NAME.tmp`, which the next one reuses."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sha256(text: str) -> str:
+    """The hash that tells whether a text is still the one it was."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; E605 names the line that is not JSON."""
+    try:
+        return json.loads(_read_utf8(path))
+    except json.JSONDecodeError as error:
+        raise FileProblem(
+            "E605", f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The value in a YAML file; E605 names the line that is not YAML."""
+    try:
+        return yaml.safe_load(_read_utf8(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error)
+        raise FileProblem("E605", f"{path} is not YAML{place}: {reason}") from error
+
+
+def read_model(model: type[Model], value: Any, path: Path) -> Model:
+    """A file's value checked against what belongs there; E606 names each key that does not fit."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [
+            Fact(".".join(map(str, fault["loc"])) or "the file", _shortened(fault["input"]), fault["msg"])
+            for fault in error.errors()
+        ]
+        names = ", ".join(dict.fromkeys(fault.name for fault in faults))
+        raise FileProblem("E606", f"{path} does not hold what it should: {names}", facts=faults) from error
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _read_utf8(path: Path) -> str:
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileProblem("E604", f"{path} is not UTF-8: byte {error.start}") from error

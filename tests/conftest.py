@@ -1,0 +1,47 @@
+"""Which tests can run on this machine, and why the others cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+# The same examples every time: a red test stays red, and a green one was not luck of the day.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
+
+
+def _no_compiler() -> str:
+    chosen = os.environ.get("ELMAN_CC")
+    found = any(shutil.which(name) for name in ([chosen] if chosen else ["cc", "gcc", "clang"]))
+    return "" if found else "no C compiler (cc, gcc, clang, or ELMAN_CC)"
+
+
+def _no_torch() -> str:
+    found = importlib.util.find_spec("torch")
+    return "" if found else "torch is not installed: pip install 'elman[torch]'"
+
+
+def _no_gpu() -> str:
+    if reason := _no_torch():
+        return reason
+    import torch
+
+    return "" if torch.cuda.is_available() else "no CUDA device"
+
+
+MISSING = {"c": _no_compiler, "torch": _no_torch, "gpu": _no_gpu}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reasons: dict[str, str] = {}
+    for item in items:
+        for need in MISSING.keys() & {mark.name for mark in item.iter_markers()}:
+            if need not in reasons:
+                reasons[need] = MISSING[need]()
+            if reasons[need]:
+                item.add_marker(pytest.mark.skip(reason=reasons[need]))
