@@ -1,19 +1,23 @@
 """What can be wrong with what the user gave, and the one formatter that says it.
 
-An error has six parts, printed in this order: what is wrong, in the user's names; the equation with a caret
-under the span; the values that clash, each with where it came from; the rule; the fix; a stable code.
+An error has six parts, printed in this order: what is wrong, in the user's names; the equation with
+a caret under the span; the values that clash, each with where it came from; the rule; the fix; a
+stable code.
 """
 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+LONGEST = 80  # of a line, so many characters are shown before, under and after the caret
 
 
 @dataclass(frozen=True)
 class Where:
-    """A place in the user's text: `line` is shown as it stands, the caret runs under [start, end)."""
+    """A place in the user's text: `line` is shown, the caret runs under [start, end)."""
 
     label: str  # "equation 1 of cell 'elman'", "line 3 of gru.cell"
     line: str
@@ -21,10 +25,23 @@ class Where:
     end: int
 
     def show(self) -> list[str]:
-        text = self.line.strip()
-        start = self.start - (len(self.line) - len(self.line.lstrip()))
-        width = max(1, self.end - self.start)
-        return [f"  {self.label}", f"    {text}", "    " + " " * start + "^" * width]
+        before = self.line[: self.start].lstrip().replace("\t", " ")
+        under = self.line[self.start : self.end].replace("\t", " ")
+        after = self.line[self.end :].rstrip().replace("\t", " ")
+        if len(before) > LONGEST:
+            before = "..." + before[3 - LONGEST :]
+        if len(under) > LONGEST:
+            under = under[: LONGEST - 3] + "..."
+        if len(after) > LONGEST:
+            after = after[: LONGEST - 3] + "..."
+        caret = " " * _columns_of(before) + "^" * max(1, _columns_of(under))
+        return [f"  {self.label}", f"    {before}{under}{after}", f"    {caret}"]
+
+
+def _columns_of(text: str) -> int:
+    """The columns a text fills: a hat over a letter takes no room, wide letters take two."""
+    widths = (unicodedata.east_asian_width(c) for c in text if not unicodedata.combining(c))
+    return sum(2 if width in "WF" else 1 for width in widths)
 
 
 @dataclass(frozen=True)

@@ -239,3 +239,20 @@ static void barrier(struct team *team) {
 INLINE long share(long n, int id, int threads, long grain) {
   return id == threads ? n : least(n, (n * id / threads + grain - 1) / grain * grain);
 }
+/* scratch memory is handed out in cache lines */
+INLINE long room(long n) { return (n + 63) / 64 * 64; }
+/* steps in a block of time: enough rows for the products over a block, few enough to stay in cache */
+#define BLOCK_ROWS 384
+INLINE long block_steps(long T, long B) {
+  const long steps = (BLOCK_ROWS + B - 1) / (B ? B : 1);
+  return steps < 1 ? 1 : least(T ? T : 1, steps);
+}
+/* a second thread costs some microseconds to wake */
+INLINE int work_threads(double cost, int threads) { return cost < 3e5 ? 1 : threads; }
+/* 0: each thread takes its rows of the batch through time alone; 1: each takes its units, and they meet after
+   every level of every step; 2: one thread steps, where meeting would cost more than it gives */
+INLINE int step_mode(double cost, long B, int threads) {
+  if (threads == 1) return 2;
+  if (B >= 4 * threads) return 0;
+  return cost * B > 2e4 ? 1 : 2;
+}

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from elman.ir import Node, Plan, topological
+from elman.ir import Cell, Node, Plan, topological
 from elman.ir.ops import POINTWISE
 from elman.ir.sizes import number
+from elman.passes.derive import derive, forward_plan
+from elman.passes.transpose import past_name
 
 Array = Any  # numpy.ndarray or torch.Tensor
 Env = dict[Node, Array]
@@ -29,10 +31,65 @@ class Ops:
 
 @dataclass(frozen=True)
 class Result:
-    """The outputs of a plan by public name, and the states after its last step by key."""
+    """By name: the outputs of a plan, the states after its last step, and the states before each step."""
 
     outputs: dict[str, Array]
     final: dict[str, Array]
+    past: dict[str, Array]
+
+
+def forward(
+    cell: Cell,
+    arrays: Mapping[str, Array],
+    state: Mapping[str, Array],
+    ops: Ops,
+    sizes: Mapping[str, int],
+    steps: int,
+    outputs: tuple[str, ...],
+    block: int = 64,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The outputs named, (T, B, ...), and the final states of `cell`."""
+    plan = forward_plan(cell, outputs)
+    leaves = {n: arrays[n.attr.name] for n in plan_leaves(plan) if n.attr.role in USER}
+    result = run_plan(plan, leaves, state, ops, sizes, steps, block)
+    return result.outputs, result.final
+
+
+def gradients(
+    cell: Cell,
+    arrays: Mapping[str, Array],
+    state: Mapping[str, Array],
+    cotangents: Mapping[str, Array],
+    final: Mapping[str, Array],
+    ops: Ops,
+    sizes: Mapping[str, int],
+    steps: int,
+    block: int = 64,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """`d_x`, `d_W`, ... and the cotangents of the initial states, from those of outputs and final states."""
+    derived = derive(cell, tuple(cotangents))
+    leaves = {n: arrays[n.attr.name] for n in plan_leaves(derived.forward) if n.attr.role in USER}
+    result = run_plan(derived.forward, leaves, state, ops, sizes, steps, block)
+    given = {name: result.outputs[name] for name in derived.saved}
+    given |= {past_name(key): stream for key, stream in result.past.items()}
+    given |= {f"d_{name}": array for name, array in cotangents.items()}
+    found = {
+        n: (arrays if n.attr.role in USER else given)[n.attr.name]
+        for n in plan_leaves(derived.backward)
+        if n.attr.role not in ("state", "value")
+    }
+    back = run_plan(derived.backward, found, final, ops, sizes, steps, block)
+    return back.outputs, back.final
+
+
+USER = ("input", "parameter", "constant")
+
+
+def plan_leaves(plan: Plan) -> list[Node]:
+    """Every leaf that a plan reads."""
+    roots = [v.node for _, values in plan.stages() for v in values]
+    roots += [carry.next for carry in plan.carries]
+    return [n for n in topological(roots) if n.op == "leaf"]
 
 
 def run_plan(
@@ -56,7 +113,8 @@ def run_plan(
     whole = run.gather(kept, env)
     run.evaluate(plan.final, whole)
     outputs = {public: whole[run.leaf_of(name)] for public, name in plan.outputs}
-    return Result(outputs, carried)
+    past = {c.key: run.ops.join(kept[f"{c.key}[t-1]"]) for c in plan.carries}
+    return Result(outputs, carried, past)
 
 
 def blocks(steps: int, block: int, reverse: bool) -> Iterator[tuple[int, int]]:
@@ -96,6 +154,10 @@ class _Run:
         for value in (*plan.prologue, *plan.scan, *plan.epilogue):
             parts = kept.setdefault(value.name, [])
             parts.insert(0, env[value.leaf]) if plan.reverse else parts.append(env[value.leaf])
+        for carry in plan.carries:
+            parts = kept.setdefault(f"{carry.key}[t-1]", [])
+            stream = env[carry.previous]
+            parts.insert(0, stream) if plan.reverse else parts.append(stream)
         for value in plan.totals:
             found = self.total(value.node, env)
             kept[value.name] = [kept[value.name][0] + found] if value.name in kept else [found]
@@ -128,8 +190,10 @@ class _Run:
 
     def gather(self, kept: Mapping[str, list[Array]], env: Env) -> Env:
         whole = dict(env)
-        for name, parts in kept.items():
-            n = self.leaves[name]
+        for name, n in self.leaves.items():
+            if name not in kept:
+                continue
+            parts = kept[name]
             whole[n] = self.ops.join(parts) if "t" in n.over else parts[0]
         return whole
 

@@ -88,7 +88,8 @@ def generate(
     prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
     length: Annotated[int, typer.Option(min=0, help="Characters to write.")] = 500,
     temperature: Annotated[
-        float, typer.Option(min=0, help="Below 1 bolder in its habits, above 1 wilder; 0: no chance.")
+        float,
+        typer.Option(min=0, help="Below 1 bolder in its habits, above 1 wilder; 0: no chance."),
     ] = 1.0,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Draw among the k likeliest only.")

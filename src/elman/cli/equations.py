@@ -23,8 +23,13 @@ def trace(
     """Print every product and sum of a cell on a few steps."""
     cell = find_cell(cell_name)
     streams = dict(_named(text, "--input") for text in inputs)
-    steps = {name: _steps(text, f"--{name}" if name == "x" else "--input") for name, text in streams.items()}
-    before = {name: _numbers(text, "--state") for name, text in (_named(t, "--state") for t in state)}
+    steps = {
+        name: _steps(text, f"--{name}" if name == "x" else "--input")
+        for name, text in streams.items()
+    }
+    before = {
+        name: _numbers(text, "--state") for name, text in (_named(t, "--state") for t in state)
+    }
     shown = cell.trace(steps, read_weights(weights), before or None)
     print(shown.to_text(digits=digits).rstrip("\n"))
 
@@ -38,7 +43,9 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"{path} must name its arrays",
             fix="As in:  W: [[0.5, 0.1]]  on one line and  b: 0.1  on the next.",
         )
-    wrong = [name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)]
+    wrong = [
+        name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)
+    ]
     if wrong:
         facts = [Fact(str(name), repr(value[name])[:40], f"in {path}") for name in wrong]
         raise FileProblem(

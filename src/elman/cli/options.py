@@ -50,9 +50,7 @@ Overwrite = Annotated[
 ]
 CheckpointSeconds = Annotated[
     float | None,
-    typer.Option(
-        min=0, help="Seconds between checkpoints.  (default: 60)", rich_help_panel=FOLDER
-    ),
+    typer.Option(min=0, help="Seconds between checkpoints.  (default: 60)", rich_help_panel=FOLDER),
 ]
 CellName = Annotated[
     str | None,

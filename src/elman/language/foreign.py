@@ -29,7 +29,10 @@ WORDS = {
 # signs: what the user may have meant, as (what is wrong, the fix)
 SIGNS = {
     "^": ("^ is not an operator here", "A power is **: write h[t]**2."),
-    "%": ("% is not an operator here", "There is no remainder."),
+    "%": (
+        "% is not an operator here",
+        "There is no remainder; give a clock as an input: `m: per step`, m[t].",
+    ),
     "//": ("// is not an operator here", "Divide with /."),
     ".*": (".* is not an operator here", "* is elementwise already: write z[t] * h[t-1]."),
     "&": ("& is not an operator here", "Conditions are 0 or 1: write (a < b) * (c < d)."),
@@ -42,10 +45,22 @@ SIGNS = {
     "{": ("{ is not a bracket here", "Group with ( )."),
     "}": ("} is not a bracket here", "Group with ( )."),
     "'": ("' is not an operator here", "The transpose of U is U.T."),
-    "·": ("· may mean two products", "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise)."),
-    "⋅": ("⋅ may mean two products", "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise)."),
-    "•": ("• may mean two products", "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise)."),
-    "×": ("× may mean two products", "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise)."),
+    "·": (
+        "· may mean two products",
+        "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise).",
+    ),
+    "⋅": (
+        "⋅ may mean two products",
+        "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise).",
+    ),
+    "•": (
+        "• may mean two products",
+        "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise).",
+    ),
+    "×": (
+        "× may mean two products",
+        "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise).",
+    ),
     "÷": ("÷ is not an operator here", "Divide with /."),
     "←": ("← does not define a name", "Write h[t] = ..."),
     "ᵀ": ("ᵀ is not read", "The transpose of U is U.T."),
@@ -54,17 +69,24 @@ SIGNS = {
     "ₜ": ("the subscript ₜ is not read", "Time stands in brackets: h[t], h[t-1]."),
     "√": ("√ is not read", "Write sqrt(x)."),
     "Σ": ("Σ is not a function here", "Write sum(x)."),
-    "\\": ("\\ begins a LaTeX command", "Read LaTeX with Cell.from_latex, or write Python's notation."),
+    "\\": (
+        "\\ begins a LaTeX command",
+        "Read LaTeX with Cell.from_latex, or write Python's notation.",
+    ),
     "$": ("$ is not part of the language", "Read LaTeX with Cell.from_latex."),
     ":=": (":= does not define a name", "Write h[t] = ..."),
-    ":": ("a colon stands inside an expression", "A declaration has its own line: U: hidden, hidden."),
+    ":": (
+        "a colon stands inside an expression",
+        "A declaration has its own line: U: hidden, hidden.",
+    ),
 }
 SIGNS |= {
     sign + "=": (f"{sign}= changes a value in place", f"Write h[t] = h[t-1] {sign} ...")
     for sign in ("+", "-", "*", "/", "@", "**")
 }
 SIGNS |= {
-    sign + "=": (f"{sign}= is not an operator here", "Write h[t] = ...") for sign in ("//", "%", "^")
+    sign + "=": (f"{sign}= is not an operator here", "Write h[t] = ...")
+    for sign in ("//", "%", "^")
 }
 
 # functions of other libraries: how the same is said here

@@ -1,7 +1,8 @@
 """The functions of the language: a table from spelling to the nodes that it stands for.
 
-Macros expand to primitives when the text is read; `layer_norm` and `rms_norm` add 1e-5 under the root, as torch
-does, and `gelu` is the tanh form of Hendrycks and Gimpel (2016, arXiv:1606.08415).
+Macros expand to primitives when the text is read; `layer_norm` and `rms_norm` add 1e-5 under the
+root, as torch's LayerNorm does; `gelu` is the tanh form of Hendrycks and Gimpel (2016,
+arXiv:1606.08415).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A right side: tokens -> syntax tree, by operator precedence with an explicit stack (no recursion).
+"""A right side: tokens -> syntax tree, by operator precedence on an explicit stack.
 
-Precedence is Python's: comparisons, then `+ -`, then `* / @` (left to right), then a sign, then `**`.
+Precedence is Python's: comparisons, `+ -`, `* / @` (from the left), a sign, `**` (from the right).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def stray(token: Token) -> Fault:
     if not headline:
         character = token.text[0]
         name = unicodedata.name(character, f"U+{ord(character):04X}")
-        shown = repr(character) if character.isprintable() else "this"
+        shown = repr(character) if character.isprintable() else "an invisible character"
         headline, fix = f"{shown} ({name}) is not part of the language", "Remove it."
     code = "E108" if token.text in SIGNS else "E103"
     return Fault(SyntaxProblem, code, headline, token.span, fix=fix)
@@ -77,7 +77,7 @@ def number(token: Token) -> float:
 
 
 class _Reader:
-    """Two stacks: values that are read, frames that wait; it looks for an operand or an operator in turn."""
+    """Values that are read, frames that wait; operands and operators are looked for in turn."""
 
     def __init__(self, tokens: tuple[Token, ...], source: Source) -> None:
         self.tokens = tokens
@@ -121,6 +121,7 @@ class _Reader:
                     raise foreign_word(token)
                 case "name", _:
                     if self.peek().text == "(":
+                        self.refuse_round_time(token)
                         self.next()
                         self.push("call", token)
                         self.refuse_empty()
@@ -138,7 +139,7 @@ class _Reader:
                     raise self.missing_value(token)
 
     def operator(self) -> bool:
-        """Read closing brackets up to and with one operator or comma; False at the end of the line."""
+        """Read closing brackets up to and with one operator or comma; False at the line's end."""
         while True:
             token = self.next()
             match token.kind, token.text:
@@ -162,7 +163,7 @@ class _Reader:
                     raise self.unexpected(token)
 
     def reduce(self, level: int, token: Token) -> None:
-        """Apply every waiting operator that binds tighter than `level` (or as tight, from the left)."""
+        """Apply the waiting operators that bind tighter than `level`, or as tight from the left."""
         while self.frames and self.frames[-1].kind in ("infix", "sign"):
             frame = self.frames[-1]
             if frame.level < level or (level == LEVEL["**"] == frame.level):
@@ -225,6 +226,11 @@ class _Reader:
             raise Fault(
                 SyntaxProblem, "E106", f"{what} is empty", span, fix="Write a value inside."
             )
+
+    def refuse_round_time(self, name: Token) -> None:
+        """`h(t-1)` for `h[t-1]`."""
+        if self.peek(1).text == "t" and self.peek(2).text in (")", "-", "+"):
+            raise round_time(name, self.tokens[self.at :], self.source)
 
     def attribute(self, dot: Token) -> None:
         token = self.next()
@@ -308,19 +314,20 @@ class _Reader:
     def missing_value(self, token: Token) -> Fault:
         before = self.tokens[self.at - 2] if self.at > 1 else None
         span = token.span
+        fix = "Write a name, a number or a bracket there."
         if token.kind == "end" and before:
             headline, span = f"nothing follows {before.text}", before.span
+            fix += " A line goes on only inside brackets or after \\."
         elif token.kind == "end":
             headline = "the right side is empty"
         elif before and before.text in LEVEL and token.text in LEVEL:
             headline = f"{before.text} is followed by {token.text}"
         else:
             headline = f"a value is missing before {token.text}"
-        fix = "Write a name, a number or a bracket there."
         return Fault(SyntaxProblem, "E106", headline, span, fix=fix)
 
     def unexpected(self, token: Token) -> Fault:
-        """What may not follow a value: another value, an index, a sign the language does not have."""
+        """What may not follow a value: a value, an index, a sign the language does not have."""
         last = self.values[-1]
         if token.kind == "stray" or token.text == ":":
             return stray(token)
@@ -329,9 +336,7 @@ class _Reader:
         if token.text == "=":
             if self.frames:
                 fix = "Functions take their arguments in order: softplus(x), max(a, b)."
-                return Fault(
-                    SyntaxProblem, "E116", "= stands inside brackets", token.span, fix=fix
-                )
+                return Fault(SyntaxProblem, "E116", "= stands inside brackets", token.span, fix=fix)
             fix = "Write one equation a line; a comparison is ==."
             return Fault(SyntaxProblem, "E112", "the line has a second =", token.span, fix=fix)
         if token.text == "[" and not isinstance(last, Name | Number):
@@ -339,7 +344,9 @@ class _Reader:
             rule = "Brackets after a name hold its time; single entries are not read."
             fix = f"Name the value first: y[t] = {quoted}, then y[t-1]."
             headline = f"{quoted} cannot be indexed"
-            return Fault(SyntaxProblem, "E110", headline, last.span.to(token.span), rule=rule, fix=fix)
+            return Fault(
+                SyntaxProblem, "E110", headline, last.span.to(token.span), rule=rule, fix=fix
+            )
         return self.missing_operator(last.span, token)
 
     def missing_operator(self, left: Span, token: Token) -> Fault:
@@ -362,6 +369,16 @@ class _Reader:
         return Fault(
             SyntaxProblem, "E105", f"an operator is missing between {a} and {b}", span, fix=fix
         )
+
+
+def round_time(name: Token, tokens: tuple[Token, ...], source: Source) -> Fault:
+    """The error for `h(t-1)`, given the tokens after `h`."""
+    closing = next((token for token in tokens if token.text == ")"), tokens[-1])
+    inside = source.quote(tokens[0].span.to(closing.span)).strip("()")
+    headline = f"{name.text}({inside}) looks like a function of t"
+    span = name.span.to(closing.span)
+    rule, fix = "Time stands in square brackets.", f"Write {name.text}[{inside}]."
+    return Fault(TimeProblem, "E303", headline, span, rule=rule, fix=fix)
 
 
 def _unclosed(frame: _Frame) -> Fault:

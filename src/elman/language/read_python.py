@@ -6,7 +6,7 @@ from elman.errors import NameProblem, SyntaxProblem, TimeProblem
 from elman.ir.cell import Number as Literal
 from elman.ir.node import Shape
 from elman.language.foreign import SHAPE_WORDS, WORDS
-from elman.language.read_expression import foreign_word, read_expression, stray
+from elman.language.read_expression import foreign_word, read_expression, round_time, stray
 from elman.language.source import Fault, Logical, Source, Span, Token
 from elman.language.syntax import (
     Constant,
@@ -69,9 +69,12 @@ def _computes_nothing(line: Logical, source: Source) -> Fault:
     quoted = source.quote(start.to(end)) if start.line == end.line else "..."
     rule = "Every line names what it computes."
     fix = f"Write h[t] = {quoted}"
-    return Fault(
-        SyntaxProblem, "E112", "the line has no =", start.to(end), rule=rule, fix=fix
-    )
+    if line.tokens[0].kind == "sign":
+        rule, fix = (
+            "A line goes on only inside brackets or after \\.",
+            "Close the line before with \\.",
+        )
+    return Fault(SyntaxProblem, "E112", "the line has no =", start.to(end), rule=rule, fix=fix)
 
 
 def _left_side(tokens: tuple[Token, ...], equals: Token, source: Source) -> tuple[str, bool, Span]:
@@ -87,14 +90,20 @@ def _left_side(tokens: tuple[Token, ...], equals: Token, source: Source) -> tupl
         case [("name", "t"), *_]:
             rule = "t counts the steps; it is not a value."
             raise Fault(
-                NameProblem, "E408", "t is given a value", tokens[0].span, rule=rule,
+                NameProblem,
+                "E408",
+                "t is given a value",
+                tokens[0].span,
+                rule=rule,
                 fix="Choose another name.",
             )
         case [("name", name)]:
             return name, False, tokens[0].span
         case [("name", name), (_, "["), ("name", "t"), (_, "]")]:
             return name, True, tokens[0].span.to(tokens[-1].span)
-        case [("name", name), (_, "["), *_, (_, "]")]:
+        case [("name", _), (_, "("), ("name", "t"), *_]:
+            raise round_time(tokens[0], tokens[1:], source)
+        case [("name", name), (_, "["), *inside, (_, "]")] if ("sign", "]") not in inside:
             raise _left_index(name, tokens, source)
     span = tokens[0].span.to(tokens[-1].span)
     rule = "The left side is one name: h[t], or A for what no step changes."
@@ -114,7 +123,7 @@ def _is_literal(value: Expr) -> bool:
     """Is it `0.9`, `-1`, `[1, 2]` or `[[1, 0], [0, 1]]`?"""
     return all(
         isinstance(part, Number | Join)
-        or (isinstance(part, Unary) and isinstance(part.arg, Number))
+        or (isinstance(part, Unary) and isinstance(part.arg, Number | Unary))
         for part in walk(value)
     )
 
@@ -128,8 +137,8 @@ def literal(value: Expr) -> Literal:
     match value:
         case Number():
             return value.value
-        case Unary(arg=Number(value=number)):
-            return -number
+        case Unary(arg=arg):
+            return -_number(arg)
     rows = [_row(item, value) for item in value.parts]
     if all(isinstance(row, float) for row in rows):
         return tuple(rows)
@@ -138,6 +147,12 @@ def literal(value: Expr) -> Literal:
     headline = "the rows of this matrix are not of one length"
     fix = "Write every row with as many numbers: [[0, 1], [1, 0]]."
     raise Fault(SyntaxProblem, "E117", headline, value.span, fix=fix)
+
+
+def _number(value: Expr) -> float:
+    number = literal(value)
+    assert isinstance(number, float)
+    return number
 
 
 def _row(item: Expr, whole: Expr) -> Literal:
@@ -224,7 +239,11 @@ def _return(line: Logical) -> Return:
                 fix = "Name a value first: y[t] = ..., then return y."
                 span = item[0].span.to(item[-1].span)
                 raise Fault(
-                    SyntaxProblem, "E120", "return is not followed by names", span,
-                    rule=rule, fix=fix,
+                    SyntaxProblem,
+                    "E120",
+                    "return is not followed by names",
+                    span,
+                    rule=rule,
+                    fix=fix,
                 )
     return Return(tuple(names), line.comment, tuple(spans))

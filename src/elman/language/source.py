@@ -49,7 +49,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Logical:
-    """A line as the language counts them: brackets and a closing backslash carry on into the next."""
+    """A line as the language counts them: brackets and a closing backslash carry it on."""
 
     tokens: tuple[Token, ...]  # the last one is the end
     comment: str
@@ -72,7 +72,7 @@ class Source:
 
     def where(self, span: Span) -> Where | None:
         """The place of a span, as errors show it."""
-        if span is NOWHERE:
+        if not span.line:
             return None
         label = f"line {span.line}"
         for logical in self.logical:
@@ -82,7 +82,9 @@ class Source:
             is_file = "." in self.name or "/" in self.name
             label += f" of {self.name}" if is_file else f" of cell '{self.name}'"
         line = self.lines[span.line - 1]
-        return Where(label, line, span.start, max(span.start + 1, min(span.end, len(line.rstrip()))))
+        return Where(
+            label, line, span.start, max(span.start + 1, min(span.end, len(line.rstrip())))
+        )
 
     def quote(self, span: Span) -> str:
         """The user's own spelling of a span."""
@@ -143,13 +145,13 @@ _TOKEN = re.compile(
     r"(?P<space>\s+)"
     r"|(?P<number>(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<sign>\*\*(?!=)|[=<>!]=|[-+*/@](?![=])|\.(?!\*)|[()\[\],=<>:])"
+    r"|(?P<sign>\*\*(?!=)|[=<>!]=|[-+*/@](?![=])|\.(?!\*)|[()\[\],=<>]|:(?!=))"
     r"|(?P<stray>(?:\*\*|//|[-+*/@%^&|:])=|//|&&|\|\||\.\*|'[^']*'|\"[^\"]*\")"
 )
 _SAME = str.maketrans({"−": "-", "–": "-", "⊙": "*", "∘": "*", "∗": "*"})
 _ALIKE = {"≤": "<=", "≥": ">=", "≠": "!="}
-# NFKC would turn x² into the name x2 and hₜ into ht: these are kept, and told about.
-_KEPT = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵗₜ₋₊")
+# NFKC would turn x² into the name x2 and hₜ into ht; · counts as a letter: these are told about.
+_KEPT = set("·⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵗₜ₋₊")
 
 
 def _tokens(line: str, number: int) -> tuple[list[Token], str | None, bool]:
@@ -183,7 +185,7 @@ def _next(text: str, at: int) -> tuple[str, int]:
 
 
 def _normalised(line: str) -> tuple[str, list[int] | range]:
-    """The line in Unicode form NFKC, and for each of its characters the column in the user's line."""
+    """The line in Unicode form NFKC, and each of its characters' column in the user's line."""
     if line.isascii():
         return line, range(len(line) + 1)
     text: list[str] = []

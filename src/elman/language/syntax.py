@@ -1,6 +1,7 @@
 """The syntax tree: what the user wrote, each part with its place in the text.
 
-Places (spans) do not take part in equality, and nothing here recurses: a sum of 10,000 terms is a deep tree.
+Places (spans) do not take part in equality, and nothing here recurses: a sum of 10,000 terms is a
+deep tree.
 """
 
 from __future__ import annotations

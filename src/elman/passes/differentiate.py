@@ -156,6 +156,6 @@ def _accumulate(found: dict[Node, Node], arg: Node, g: Node) -> None:
     if g.shape == () and arg.shape != ():
         g = make("fill", g, attr=arg.shape)
     missing = "".join(axis for axis in g.over if axis not in arg.over)
-    if missing:
+    if missing and (arg.op == "leaf" or arg.over == ""):
         g = node("total", (g,), missing)
     found[arg] = add(found[arg], g) if arg in found else g

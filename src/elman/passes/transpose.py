@@ -60,8 +60,12 @@ def given(name: str, like: Node) -> Node:
 
 def past(previous: Node) -> Node:
     """The stream of a state's values before each step, as the backward plan reads it."""
-    lag = max(1, previous.attr.lag)
-    return given(f"{previous.attr.name}[t-{lag}]", previous)
+    return given(past_name(previous.attr.key), previous)
+
+
+def past_name(key: str) -> str:
+    """`h` -> `h[t-1]`; a key with a longer delay says so itself."""
+    return key if key.endswith("]") else f"{key}[t-1]"
 
 
 def _carry_leaf(carry: Carry) -> Node:

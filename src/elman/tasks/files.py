@@ -1,4 +1,4 @@
-"""Write files so that a reader, or a kill at any moment, sees the old one or the new one, never a part."""
+"""Write files so that a reader, or a kill at any moment, meets the old or the new one whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step; an unfinished attempt leaves only `NAME.tmp`, which the next one reuses."""
+    """Replace a file in one step; an unfinished attempt leaves a `.tmp` that the next reuses."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
         file.write(data)
@@ -59,11 +59,17 @@ def read_model(model: type[Model], value: Any, path: Path) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         faults = [
-            Fact(".".join(map(str, fault["loc"])) or "the file", _shortened(fault["input"]), fault["msg"])
+            Fact(
+                ".".join(map(str, fault["loc"])) or "the file",
+                _shortened(fault["input"]),
+                fault["msg"],
+            )
             for fault in error.errors()
         ]
         names = ", ".join(dict.fromkeys(fault.name for fault in faults))
-        raise FileProblem("E606", f"{path} does not hold what it should: {names}", facts=faults) from error
+        raise FileProblem(
+            "E606", f"{path} does not hold what it should: {names}", facts=faults
+        ) from error
 
 
 def _shortened(value: object) -> str:

@@ -1,4 +1,23 @@
-"""The character language model: embedding, any recurrent cell, dropout, a linear layer to the characters."""
+"""The character language model: embedding, any recurrent cell, dropout, a linear layer.
+
+>>> from elman.tasks.lm import LanguageModel, evaluate, generate
+>>> vocabulary = Vocabulary.of("once upon a time")
+>>> config = ModelConfig(
+...     cell=None,
+...     equations="h[t] = tanh(W @ x[t] + U @ h[t-1])",
+...     embedding_size=4,
+...     hidden_size=8,
+...     num_layers=1,
+...     sizes={},
+...     dropout=0.0,
+...     vocabulary_size=len(vocabulary),
+... )
+>>> model = LanguageModel(config, vocabulary)  # untrained: every character about as likely
+>>> evaluate(model, "once upon a time").characters
+15
+>>> len("".join(generate(model, "once", length=20, seed=1)))
+20
+"""
 
 from __future__ import annotations
 
@@ -32,16 +51,15 @@ LONGEST_ALONE, MOST_STREAMS = 8192, 32
 class LanguageModel(torch.nn.Module):
     """Logits of the next character from a text's characters so far.
 
-    >>> model = LanguageModel(config, vocabulary, elman.cells["gru"])
-    >>> logits, state = model(ids)  # ids (T, B), logits (T, B, vocabulary)
+    The cell is read from the equations in the configuration: what is saved is what runs.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary: Vocabulary, cell: Cell) -> None:
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.config, self.vocabulary, self.cell = config, vocabulary, cell
+        self.config, self.vocabulary = config, vocabulary
         self.embedding = torch.nn.Embedding(config.vocabulary_size, config.embedding_size)
         self.recurrent = Recurrent(
-            cell,
+            Cell(config.equations, config.cell),
             config.embedding_size,
             config.hidden_size,
             config.num_layers,
@@ -77,7 +95,7 @@ def load(folder: Path) -> LanguageModel:
         folder = next((folder / n for n in (BEST, LAST) if (folder / n).is_dir()), folder)
     config, vocabulary, tensors = read_model_folder(folder)
     try:
-        model = LanguageModel(config, vocabulary, Cell(config.equations, config.cell))
+        model = LanguageModel(config, vocabulary)
     except ElmanError as error:
         raise FileProblem(
             "E609", f"{folder / CONFIG} describes a network that cannot be built", rule=str(error)
@@ -106,10 +124,10 @@ class Evaluation:
 def evaluate(model: LanguageModel, text: str, *, streams: int | None = None) -> Evaluation:
     """Loss of every character but the first, the state carried from the text's start to its end.
 
-    A text longer than 8,192 characters is read in up to 32 streams at once, each of which reads the 256
-    characters before its part unscored; `streams=1` reads it in one.
+    A text longer than 8,192 characters is read in up to 32 streams at once, each of which reads the
+    256 characters before its part unscored; `streams=1` reads it in one.
 
-    Errors: DataProblem E703 (fewer than two characters), E704 (a character the model has never seen).
+    Errors: DataProblem E703 (fewer than two characters), E704 (a character never seen).
     """
     if len(text) < 2:
         raise DataProblem(
@@ -154,13 +172,10 @@ def generate(
     top_k: int | None = None,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """Characters that go on from a prompt, one by one, each drawn from the model's own distribution.
+    """Characters that go on from a prompt, one by one, each drawn from what the model foretells.
 
-    >>> "".join(generate(model, "Once", length=20, seed=1))
-    ' upon a time there w'
-
-    A temperature of 0 takes the likeliest each time; `top_k` draws among the k likeliest. Without a prompt the
-    model reads a line's end first. One seed gives one text on one machine.
+    A temperature of 0 takes the likeliest each time; `top_k` draws among the k likeliest. Without a
+    prompt the model reads a line's end first. One seed gives one text on one machine.
     """
     if temperature < 0 or (top_k is not None and top_k < 1):
         raise DataProblem("E707", "temperature must be 0 or more, top_k 1 or more")

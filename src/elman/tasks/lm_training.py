@@ -62,7 +62,7 @@ class RunConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """A training's end: how it went, the folder it is in, and the n-gram model's figure beside it."""
+    """How a training went, the folder it is in, and the n-gram model's figure beside it."""
 
     outcome: Outcome
     run: Path
@@ -120,10 +120,18 @@ def start(
 ) -> Trained:
     """Train a new model on a text's first nine tenths, validated on the rest.
 
-    >>> start(Path("book.txt"), elman.cells["gru"], Path("runs/book"), options={"minutes": 5})
+    >>> Path("book.txt").write_text("once upon a time " * 40)
+    680
+    >>> cell = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)")
+    >>> options = {"steps": 2, "hidden_size": 8}
+    >>> trained = start(Path("book.txt"), cell, Path("runs/book"), options=options)
+    612 characters to learn from, 68 to validate on, 10 distinct
+    ...
+    >>> trained.outcome.ended, trained.outcome.step
+    ('steps', 2)
 
-    `options` are the fields of LanguageModelSettings; a folder that holds a run is left alone unless
-    `overwrite` says otherwise.
+    `options` are the fields of LanguageModelSettings; a folder that holds a run is left alone
+    unless `overwrite` says otherwise.
     """
     display = display or Display()
     settings = settings_from(LanguageModelSettings, options or {})
@@ -142,7 +150,7 @@ def start(
         )
         run.write_config(config.model_dump(mode="json"))
         torch.manual_seed(settings.seed)
-        task = _task(config, cell, data)
+        task = _task(config, data)
         begin(task, settings, run)
     return _finish(task, config, RunFolder(run_path), display)
 
@@ -156,8 +164,6 @@ def resume(
     display: Display | None = None,
 ) -> Trained:
     """Go on with a run that was interrupted, as if it had not been.
-
-    >>> resume(Path("runs/book"))
 
     The text and the cell may be named again; they and all options must be those the run began with.
     """
@@ -177,7 +183,7 @@ def resume(
             fix="Give the old text, or begin a new run.",
         )
     display = display or Display()
-    task = _task(config, cell or Cell(config.equations, config.cell), _data(text, config.settings))
+    task = _task(config, _data(text, config.settings))
     return _finish(task, config, run, display)
 
 
@@ -221,7 +227,7 @@ def _describe(data: Data, counted: CountedFigure) -> str:
     )
 
 
-def _task(config: RunConfig, cell: Cell, data: Data) -> LanguageModelTask:
+def _task(config: RunConfig, data: Data) -> LanguageModelTask:
     settings = config.settings
     model_config = ModelConfig(
         cell=config.cell,
@@ -233,7 +239,7 @@ def _task(config: RunConfig, cell: Cell, data: Data) -> LanguageModelTask:
         dropout=settings.dropout,
         vocabulary_size=len(data.vocabulary),
     )
-    model = lm.LanguageModel(model_config, data.vocabulary, cell)
+    model = lm.LanguageModel(model_config, data.vocabulary)
     return LanguageModelTask(model, data.streams, data.validation)
 
 

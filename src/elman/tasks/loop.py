@@ -1,9 +1,9 @@
 """The one training loop: plain torch, and at any moment a folder from which it goes on bit for bit.
 
-A task says what a step's loss is and what its validation says; the loop does the rest. All that a training is
-stands in one file (weights, optimiser, carried state, random generator, position), which is replaced in one
-step, so a kill at any moment leaves the training as it was at the last checkpoint. Starting is resuming from
-the checkpoint that is written before the first step.
+A task says what a step's loss is and what its validation says; the loop does the rest. All that a
+training is stands in one file (weights, optimiser, carried state, random generator, position),
+which is replaced in one step, so a kill at any moment leaves the training as it was at the last
+checkpoint. Starting is resuming from the checkpoint that is written before the first step.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ class Task(Protocol):
 
     model: torch.nn.Module
     unit: str  # what is counted: "characters"
-    steps_per_epoch: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that see every unit once."""
 
     def loss(self, step: int, carried: Tensors) -> tuple[torch.Tensor, Tensors, int]:
         """The mean loss of a step, the state to carry to the next, and how many units it was."""
@@ -114,7 +117,9 @@ class Training:
         self.task, self.settings, self.run, self.display = task, settings, run, display
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
         decay = settings.weight_decay if settings.optimizer == "adamw" else 0.0
-        self.optimizer = kind(task.model.parameters(), lr=settings.learning_rate, weight_decay=decay)
+        self.optimizer = kind(
+            task.model.parameters(), lr=settings.learning_rate, weight_decay=decay, fused=True
+        )
         self.standing = Standing()
         self.carried: Tensors = {}
 
@@ -275,5 +280,7 @@ class Training:
 
 def _below(prefix: str, arrays: Tensors) -> Tensors:
     return {
-        name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
     }

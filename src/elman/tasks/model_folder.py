@@ -1,15 +1,14 @@
-"""The model folder: what a network is, in text, beside its weights; a stranger's folder can run no code.
+"""The model folder: what a network is, in text, beside its weights; none of it can run as code.
 
-    config.json         equations, sizes, the name of the vocabulary's file, version
-    vocabulary.json     the characters, in order
-    model.safetensors   one array per parameter, and the hashes of the two texts it was trained with
-    README.md           the same for a person
+config.json         equations, sizes, the name of the vocabulary's file, version
+vocabulary.json     the characters, in order
+model.safetensors   one array per parameter, and the hashes of the two texts it was trained with
+README.md           the same for a person
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +45,7 @@ class ModelConfig(BaseModel):
     num_layers: PositiveInt
     sizes: dict[str, PositiveInt]  # further sizes of the cell, by name
     dropout: float
-    vocabulary: Literal["vocabulary.json"] = VOCABULARY
+    vocabulary: Literal["vocabulary.json"] = "vocabulary.json"
     vocabulary_size: PositiveInt
 
 
@@ -78,7 +77,7 @@ def save_model_folder(
     write_tensors(temporary / WEIGHTS, tensors, words)
     if folder.exists():
         shutil.rmtree(folder)
-    os.replace(temporary, folder)
+    temporary.replace(folder)
 
 
 def read_model_folder(folder: Path) -> tuple[ModelConfig, Vocabulary, Tensors]:
@@ -110,18 +109,20 @@ def describe(config: ModelConfig, parameters: int) -> str:
     """README.md: what the network is, for a person who finds the folder."""
     equations = config.equations.strip("\n")
     sizes = "".join(f", {name} {size}" for name, size in config.sizes.items())
+    name = f" ({config.cell})" if config.cell else ""
     return f"""# A character language model
 
-Embedding ({config.vocabulary_size} characters, {config.embedding_size} wide), {config.num_layers} recurrent \
-layer(s) of hidden size {config.hidden_size}{sizes}, dropout {config.dropout}, a linear layer to the characters: \
-{parameters:,} parameters. The recurrent cell{f" ({config.cell})" if config.cell else ""}:
+{parameters:,} parameters: an embedding ({config.vocabulary_size} characters, \
+{config.embedding_size} wide), {config.num_layers} recurrent layer(s)
+of hidden size {config.hidden_size}{sizes}, dropout {config.dropout}, and a linear layer to the \
+characters. The recurrent cell{name}:
 
 ```
 {equations}
 ```
 
-Made by Elman. `elman generate THIS_FOLDER --prompt "..."` writes with it, `elman evaluate THIS_FOLDER FILE`
-measures it on a text. `config.json` holds the equations and sizes, `vocabulary.json` the characters,
+Made by Elman: `elman generate FOLDER --prompt "..."` writes with it, `elman evaluate FOLDER TEXT`
+measures it. `config.json` holds the equations and sizes, `vocabulary.json` the characters,
 `model.safetensors` the weights. Nothing here is code.
 """
 

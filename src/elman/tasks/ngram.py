@@ -1,8 +1,8 @@
 """An interpolated modified Kneser-Ney model of characters: what counting alone can do.
 
-Source: Chen and Goodman, "An empirical study of smoothing techniques for language modeling" (1999), section 3:
-discounts D1, D2, D3+ per order from the counts of counts; below the longest order, a gram's count is the number
-of distinct characters seen to its left.
+Source: Chen and Goodman, "An empirical study of smoothing techniques for language modeling" (1999),
+section 3: discounts D1, D2, D3+ per order from the counts of counts; below the longest order, a
+gram's count is the number of distinct characters seen to its left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Level:
-    """Each gram's own share of its context, and the share each context hands down to the order below."""
+    """Each gram's share of its context, and what each context hands down to the order below."""
 
     own: np.ndarray  # (grams,)
     handed_down: np.ndarray  # (contexts,)
@@ -22,7 +22,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Order:
-    """All n-grams of one length; a gram's key is its context's number * vocabulary + its last character."""
+    """All n-grams of one length; key = number of the context * vocabulary + last character."""
 
     keys: np.ndarray  # (grams,) sorted: a gram's number is its place here
     longest: Level  # from plain counts
@@ -50,31 +50,22 @@ class KneserNey:
     @classmethod
     def fit(cls, ids: np.ndarray, *, vocabulary_size: int, order: int) -> KneserNey:
         """Count the n-grams of a text, given as character numbers (characters,), up to a length."""
-        order = min(order, len(ids))
-        levels = [np.zeros(len(ids) + 1, dtype=np.int64)]  # number of the gram that ends before a place
-        tables = []
-        for length in range(1, order + 1):
-            keys, first, numbers, counts = np.unique(
-                levels[-1][length - 1 : -1] * vocabulary_size + ids[length - 1 :],
-                return_index=True,
-                return_inverse=True,
-                return_counts=True,
-            )
-            levels.append(np.concatenate([np.full(length, -1), numbers]))
-            tables.append((keys, first + length, counts))
+        tables, ending = _count(ids, vocabulary_size, min(order, len(ids)))
         orders = []
         for length, (keys, _, counts) in enumerate(tables, start=1):
-            longest = _level(keys // vocabulary_size, counts)
-            below = longest
-            if length < order:
-                ends = tables[length][1]  # where each gram that is longer by one is first seen to end
-                left = np.bincount(levels[length][ends], minlength=len(keys))
-                below = _level(keys // vocabulary_size, left)
+            contexts = keys // vocabulary_size
+            longest = below = _level(contexts, counts)
+            if length < len(tables):
+                ends = tables[length][
+                    1
+                ]  # where each gram that is longer by one is first seen to end
+                left = np.bincount(ending[length][ends], minlength=len(keys))
+                below = _level(contexts, left)
             orders.append(Order(keys, longest, below))
         return cls(tuple(orders), vocabulary_size)
 
     def nats(self, ids: np.ndarray) -> np.ndarray:
-        """Mean -log p of each character but the first given those before it, for every order: (orders,)."""
+        """Mean -log p of all characters but the first, for each order as the longest: (orders,)."""
         probabilities = self._probabilities(self._contexts(ids[:-1])[:, 1:], ids[1:])
         return -np.log(probabilities).mean(axis=1)
 
@@ -84,7 +75,7 @@ class KneserNey:
         return self._probabilities(contexts, np.arange(self.vocabulary_size))[-1]
 
     def _contexts(self, ids: np.ndarray) -> np.ndarray:
-        """Number of the gram of each length 0, 1, ... that ends before a place: (orders, places + 1)."""
+        """Number of the gram of length 0, 1, ... that ends before a place: (orders, places + 1)."""
         contexts = [np.zeros(len(ids) + 1, dtype=np.int64)]
         for order in self.orders[:-1]:
             found = order.find(contexts[-1][:-1], ids, self.vocabulary_size)
@@ -100,6 +91,27 @@ class KneserNey:
             rows.append(_interpolate(order.longest, context, grams, lower))
             lower = _interpolate(order.below, context, grams, lower)
         return np.stack(rows)
+
+
+Table = tuple[np.ndarray, np.ndarray, np.ndarray]  # keys, first end, count of each gram
+
+
+def _count(
+    ids: np.ndarray, vocabulary_size: int, order: int
+) -> tuple[list[Table], list[np.ndarray]]:
+    """The grams of each length, and the number of the gram that ends before each place."""
+    ending = [np.zeros(len(ids) + 1, dtype=np.int64)]
+    tables: list[Table] = []
+    for length in range(1, order + 1):
+        keys, first, numbers, counts = np.unique(
+            ending[-1][length - 1 : -1] * vocabulary_size + ids[length - 1 :],
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        ending.append(np.concatenate([np.full(length, -1), numbers]))
+        tables.append((keys, first + length, counts))
+    return tables, ending
 
 
 def _interpolate(
@@ -121,7 +133,7 @@ def _level(contexts: np.ndarray, counts: np.ndarray) -> Level:
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
-    """D1, D2, D3+ from the counts of counts; 1/2 where those are too few to say (the shortest orders)."""
+    """D1, D2, D3+ from the counts of counts; 1/2 where those are too few to say."""
     n1, n2, n3, n4 = (int((counts == c).sum()) for c in (1, 2, 3, 4))
     if min(n1, n2, n3, n4) == 0:
         return np.full(3, 0.5)
@@ -132,14 +144,14 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Counted:
-    """What counting reaches: the order that a held-out tenth of the training text chose, and its loss."""
+    """What counting reaches: the order that a tenth of the training text chose, and its loss."""
 
     order: int
     nats_per_char: float
 
 
 def best_of_orders(
-    train: np.ndarray, validation: np.ndarray, *, vocabulary_size: int, longest: int = 9
+    train: np.ndarray, validation: np.ndarray, *, vocabulary_size: int, longest: int = 12
 ) -> Counted:
     """Loss on the validation text of the order that does best within the training text alone."""
     cut = len(train) - max(2, len(train) // 10)

@@ -1,10 +1,10 @@
 """The run folder: everything one training needs to go on, and what it has reached.
 
-    config.yaml              what the run was told, with every default resolved
-    env.json                 the machine and the versions it ran on
-    metrics.csv              one row a validation
-    checkpoint.safetensors   the whole state of the training, in one file
-    best/  last/             model folders
+config.yaml              what the run was told, with every default resolved
+env.json                 the machine and the versions it ran on
+metrics.csv              one row a validation
+checkpoint.safetensors   the whole state of the training, in one file
+best/  last/             model folders
 """
 
 from __future__ import annotations
@@ -39,6 +39,18 @@ BEST, LAST = "best", "last"
 COLUMNS = ("step", "epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML that writes equations as lines."""
+
+
+def _as_lines(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _as_lines)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The places in a run folder."""
@@ -66,7 +78,7 @@ class RunFolder:
         return self.path / LAST
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
         write_atomically(self.config, text.encode())
 
     def add_metrics(self, row: Mapping[str, float]) -> None:
@@ -83,7 +95,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second training out of the folder; the lock dies with the process that holds it."""
+        """Keep a second training out of the folder; the lock dies with its process."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -137,11 +149,12 @@ def new_run(path: Path, *, overwrite: bool) -> Iterator[RunFolder]:
     temporary.mkdir()
     try:
         run = RunFolder(temporary)
-        write_atomically(temporary / ENVIRONMENT, (json.dumps(environment(), indent=2) + "\n").encode())
+        text = json.dumps(environment(), indent=2) + "\n"
+        write_atomically(temporary / ENVIRONMENT, text.encode())
         run.trim_metrics(0)
         yield run
         _remove_run(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -156,7 +169,8 @@ def _remove_run(path: Path) -> None:
                 place.unlink(missing_ok=True)
     strangers = [place.name for place in path.iterdir()] if path.exists() else []
     if strangers:
-        raise FileProblem("E612", f"{path} also holds {', '.join(sorted(strangers)[:5])}; move it away")
+        names = ", ".join(sorted(strangers)[:5])
+        raise FileProblem("E612", f"{path} also holds {names}", fix="Move it away first.")
 
 
 def environment() -> dict[str, Any]:

@@ -27,6 +27,6 @@ def warmup(step: int, steps: int) -> float:
 
 
 def factor(schedule: str, step: int, total: int, warmup_steps: int, plateau: float) -> float:
-    """What the learning rate is multiplied by at a step; `plateau` is the product of all drops so far."""
+    """What the learning rate is multiplied by; `plateau` is the product of all drops so far."""
     shape = {"cosine": cosine(step, total), "plateau": plateau, "constant": 1.0}[schedule]
     return warmup(step, min(warmup_steps, total // 10)) * shape

@@ -57,7 +57,7 @@ class LanguageModelSettings(TrainingSettings):
     embedding_size: PositiveInt = 64
     hidden_size: PositiveInt = 512
     num_layers: PositiveInt = 1
-    sizes: dict[str, PositiveInt] = Field(default_factory=dict)  # further sizes of the cell, by name
+    sizes: dict[str, PositiveInt] = Field(default_factory=dict)  # more sizes of the cell
     dropout: float = Field(default=0.25, ge=0.0, lt=1.0)
     sequence_length: PositiveInt = 128
 

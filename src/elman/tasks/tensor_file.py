@@ -19,7 +19,9 @@ Tensors = dict[str, torch.Tensor]
 HEADER = "elman"  # the one key of the file's metadata; its value is JSON
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], words: Mapping[str, Any]) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], words: Mapping[str, Any]
+) -> None:
     """Replace a file by these arrays; `words` is any JSON mapping kept in the file's header."""
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
     write_atomically(path, save(plain, metadata={HEADER: json.dumps(dict(words))}))
@@ -45,7 +47,7 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
 
 def check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], wanted: Tensors) -> None:
-    """E506 where the arrays of a file are not, name by name and shape by shape, those that are wanted."""
+    """E506 where a file's arrays are not, by name, shape and type, those that are wanted."""
     facts = []
     for name in dict.fromkeys([*wanted, *tensors]):
         have, want = (_look(group.get(name)) for group in (tensors, wanted))
@@ -57,7 +59,7 @@ def check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], wanted: Tenso
             "E506",
             f"{path} does not fit its network: {names}",
             facts=facts[:8],
-            rule="Every array is given once, by name, in the shape that the equations and sizes set.",
+            rule="Each array has the name and shape that the equations and sizes give it.",
         )
 
 

@@ -14,10 +14,12 @@ from elman.errors import DataProblem, Fact, FileProblem, nearest
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, every character as it stands (a byte order mark apart).
 
+    >>> Path("book.txt").write_text("once upon a time")
+    16
     >>> read_text(Path("book.txt"))[:4]
-    'Once'
+    'once'
 
-    Errors: FileProblem E601-E604 (missing, a folder, unreadable, not UTF-8), DataProblem E701 (empty).
+    Errors: FileProblem E601-E604 (missing, folder, unreadable, not UTF-8), E701 (empty).
     """
     data = read_bytes(path)
     try:
@@ -26,8 +28,8 @@ def read_text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise FileProblem(
             "E604",
-            f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x} ({error.reason})",
-            facts=[Fact(f"byte {error.start}", f"in line {line}", f"of {path.name}")],
+            f"{path} is not UTF-8: {error.reason} at byte {error.start}",
+            facts=[Fact(f"byte {error.start}", f"0x{data[error.start]:02x}", f"in line {line}")],
             rule="Texts are read as UTF-8.",
             fix=f"Convert it: iconv -f LATIN1 -t UTF-8 {path.name} > utf8.txt",
         ) from error
@@ -101,7 +103,7 @@ class Vocabulary:
             facts=[
                 Fact("first", name, f"at line {line}, column {column}"),
                 Fact("unknown", f"{len(points)} of {len(text)} characters", f"{distinct} distinct"),
-                Fact("vocabulary", f"{len(self)} characters", "those of the text it was trained on"),
+                Fact("vocabulary", f"{len(self)} characters", "of the text it was trained on"),
             ],
             rule="A character model gives no probability to a character that it has never seen.",
             fix="Remove or replace these characters, or train on a text that has them.",
@@ -148,8 +150,9 @@ def split(text: str, *, batch_size: int = 1, fraction: float = 0.1) -> tuple[str
 class Streams:
     """Parallel contiguous streams through a text: each window goes on where the last one stopped.
 
-    Every epoch begins at another place of the text, drawn from the seed and the epoch alone, so that any
-    step's window is known without those before it. The text is a ring: its end goes on at its start.
+    Every epoch begins at another place of the text, drawn from the seed and the epoch alone, so
+    that any step's window is known without those before it. The text is a ring: its end goes on at
+    its start.
     """
 
     ids: np.ndarray  # (characters,)
@@ -179,10 +182,11 @@ class Streams:
         return window[:-1], window[1:]
 
     def begins_epoch(self, step: int) -> bool:
-        """Whether the step's window follows on nothing, so that the carried state must be dropped."""
+        """Whether the step's window follows on nothing: the carried state is dropped."""
         return step % self.windows_per_epoch == 0
 
     def _offset(self, epoch: int) -> int:
         if epoch == 0:
             return 0
-        return int(np.random.Generator(np.random.Philox([self.seed, epoch])).integers(len(self.ids)))
+        random = np.random.Generator(np.random.Philox([self.seed, epoch]))
+        return int(random.integers(len(self.ids)))

@@ -1,0 +1,61 @@
+"""Names in generated C: the user's own, spelled in ASCII, each used once."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from elman.ir.ops import BINARY, TERNARY, UNARY
+
+RESERVED = set(
+    """my row u n tile real vec mask all pick load store least share pack panels panel_width vectors packed_size
+    barrier team tiles add_outer add_rows block steps threads t r i j k p v w T B tile_rows auto break case char
+    const continue default do double else enum extern float for goto if inline int long register restrict return
+    short signed sizeof static struct switch typedef union unsigned void volatile while main exp log tanh sqrt
+    pow abs I div gamma y0 y1 yn j0 j1 jn n linux unix out s
+    REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE NULL INFINITY
+    clamp polynomial exp_parts exp_near two_to""".split()
+)
+RESERVED |= {f"v{op}" for op in UNARY + BINARY + TERNARY}
+RESERVED |= {f"{word}{k}" for word in ("a", "tile") for k in range(100)}
+
+
+def ascii_name(name: str) -> str:
+    """`Γ_u` is Gamma_u, `ĥ` is h_hat, `h[t-1]` is h_prev.
+
+    >>> ascii_name("Γ_u"), ascii_name("ĥ"), ascii_name("h[t-1]")
+    ('Gamma_u', 'h_hat', 'h_prev')
+    """
+    if name.endswith("[t-1]"):
+        return ascii_name(name[:-5]) + "_prev"
+    parts: list[str] = []
+    for letter in unicodedata.normalize("NFD", name):
+        if letter.isascii():
+            parts.append(letter if letter.isalnum() or letter == "_" else "_")
+        elif unicodedata.category(letter) == "Mn":
+            marks = {"\u0302": "_hat", "\u0303": "_tilde", "\u0304": "_bar", "\u0307": "_dot"}
+            parts.append(marks.get(letter, "_m"))
+        else:
+            word = unicodedata.name(letter, f"u{ord(letter):x}").split()[-1]
+            parts.append(word.capitalize() if letter.isupper() else word.lower())
+    found = "".join(parts).rstrip("_") or "value"
+    return found if not found[0].isdigit() else f"n{found}"
+
+
+class Namer:
+    """Gives every key one C name that no other key has."""
+
+    def __init__(self) -> None:
+        self.taken = set(RESERVED)
+        self.of: dict[object, str] = {}
+
+    def __call__(self, key: object, wish: str) -> str:
+        if key not in self.of:
+            base = ascii_name(wish)
+            name = base
+            for k in range(1, len(self.taken) + 2):
+                if name not in self.taken:
+                    break
+                name = f"{base}_{k}"
+            self.taken.add(name)
+            self.of[key] = name
+        return self.of[key]

@@ -1,0 +1,223 @@
+"""Run compiled plans: pointers in, pointers out. No array library is needed to call a kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from elman.backends.c_compile import compile_library
+from elman.backends.c_write import Buffer, Program, write_file, write_program
+from elman.ir import Cell
+from elman.ir.sizes import number
+from elman.passes.derive import Derivation, derive
+from elman.passes.transpose import past_name
+
+REAL = {"float32": "float", "float64": "double"}
+
+
+class Kernel:
+    """One compiled plan; `run` takes the address of every array by (role, key)."""
+
+    def __init__(self, library: ctypes.CDLL, program: Program, itemsize: int) -> None:
+        self.program = program
+        self.itemsize = itemsize
+        self.buffers: tuple[Buffer, ...] = program.buffers
+        self.keys = [(buffer.role, buffer.key) for buffer in program.buffers]
+        self.index = {key: k for k, key in enumerate(self.keys)}
+        self._call = getattr(library, program.prefix)
+        self._call.restype = None
+        self._size = getattr(library, f"{program.prefix}_scratch")
+        self._size.restype = ctypes.c_long
+        pointer, long = ctypes.c_void_p, ctypes.c_long
+        self._size.argtypes = [long, long, pointer, pointer, ctypes.c_int]
+        self._call.argtypes = [long, long, pointer, pointer, pointer, ctypes.c_int]
+        self._arrays = ctypes.c_void_p * len(self.keys)
+        self._sizes = ctypes.c_long * max(1, len(program.sizes))
+
+    def run(
+        self,
+        steps: int,
+        batch: int,
+        sizes: Mapping[str, int],
+        addresses: Mapping[tuple[str, str], int],
+        threads: int | None = None,
+    ) -> None:
+        """Run `steps` steps on `batch` rows; an array that is not given is a null pointer."""
+        if steps == 0 or batch == 0:
+            raise AssertionError("a kernel needs at least one step and one row")
+        arrays = self._arrays(*[addresses.get(key) for key in self.keys])
+        numbers = self._sizes(*[sizes[name] for name in self.program.sizes])
+        count = thread_count() if threads is None else threads
+        needed = self._size(steps, batch, numbers, arrays, count)
+        self._call(steps, batch, numbers, arrays, _scratch(needed), count)
+
+
+_local = threading.local()
+
+
+def _scratch(needed: int) -> int:
+    """The address of at least `needed` bytes, a cache line apart, kept for this thread's next call."""
+    held: Any = getattr(_local, "scratch", None)
+    if held is None or held.nbytes < needed + 64:
+        held = np.empty(needed + needed // 8 + 4096, np.uint8)
+        _local.scratch = held
+    if POISON:
+        held.view(np.uint8)[:] = 0xFF  # NaN in every format
+    address: int = held.ctypes.data
+    return (address + 63) // 64 * 64
+
+
+POISON = bool(os.environ.get("ELMAN_POISON"))  # tests: what is read before it is written becomes NaN
+
+
+def thread_count() -> int:
+    """As many threads as torch uses where it is loaded, else OMP_NUM_THREADS, else the processors."""
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        return int(torch.get_num_threads())
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    return int(chosen) if chosen.isdigit() and int(chosen) else len(os.sched_getaffinity(0))
+
+
+class Compiled:
+    """The kernels of one cell for one dtype: forward, and backward from the cotangents that it was made for."""
+
+    def __init__(self, cell: Cell, dtype: str, cotangents: tuple[str, ...]) -> None:
+        self.derivation: Derivation = derive(cell, cotangents)
+        self.dtype = np.dtype(dtype)
+        programs = write_programs(self.derivation)
+        library = compile_library(write_file(programs, REAL[dtype]), _file_name(cell.name))
+        self.forward, self.backward = (
+            Kernel(library, program, self.dtype.itemsize) for program in programs
+        )
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
+
+
+def write_programs(
+    derivation: Derivation, comments: Mapping[str, str] | None = None
+) -> list[Program]:
+    """The forward and the backward program of a cell."""
+    return [
+        write_program(derivation.forward, "forward", comments),
+        write_program(derivation.backward, "backward"),
+    ]
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(cell: Cell, dtype: str, cotangents: tuple[str, ...]) -> Compiled:
+    """The kernels of a cell with shapes, compiled on first use."""
+    return Compiled(cell, dtype, cotangents)
+
+
+def forward(
+    cell: Cell,
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    state: Mapping[str, np.ndarray[Any, Any]],
+    sizes: Mapping[str, int],
+    lead: tuple[int, int],
+    outputs: tuple[str, ...],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The outputs named, (T, B, ...), and the final states, from arrays as the user holds them."""
+    call = _Call(cell, arrays, state, sizes, lead, cell.returns)
+    found = call.forward(outputs)
+    return {name: found[name] for name in outputs}, call.final
+
+
+def gradients(
+    cell: Cell,
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    state: Mapping[str, np.ndarray[Any, Any]],
+    cotangents: Mapping[str, np.ndarray[Any, Any]],
+    final: Mapping[str, np.ndarray[Any, Any]],
+    sizes: Mapping[str, int],
+    lead: tuple[int, int],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`d_x`, `d_W`, ... and the cotangents of the initial states."""
+    call = _Call(cell, arrays, state, sizes, lead, tuple(cotangents))
+    saved = call.forward(call.compiled.derivation.saved)
+    return call.backward(saved, cotangents, final)
+
+
+class _Call:
+    """One call of the kernels of a cell on NumPy arrays of one dtype."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        arrays: Mapping[str, Any],
+        state: Mapping[str, Any],
+        sizes: Mapping[str, int],
+        lead: tuple[int, int],
+        cotangents: tuple[str, ...],
+    ) -> None:
+        self.steps, self.batch = lead
+        self.sizes = sizes
+        dtype = next(iter({a.dtype for a in (*arrays.values(), *state.values())})).name
+        self.compiled = compiled(cell, dtype, cotangents)
+        self.arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+        self.state = {key: np.ascontiguousarray(a) for key, a in state.items()}
+        self.final: dict[str, Any] = {}
+
+    def _empty(self, buffer: Buffer, more: int = 0) -> Any:
+        lead = {"tb": (self.steps + more, self.batch), "t": (self.steps,), "b": (self.batch,), "": ()}
+        shape = lead[buffer.over] + tuple(number(size, self.sizes) for size in buffer.shape)
+        return np.full(shape, np.nan, self.compiled.dtype)
+
+    def forward(self, outputs: tuple[str, ...]) -> dict[str, Any]:
+        kernel = self.compiled.forward
+        held: dict[tuple[str, str], Any] = {}
+        wanted = {kernel.program.outputs[name] for name in outputs}
+        for buffer in kernel.buffers:
+            key = (buffer.role, buffer.key)
+            if buffer.role in ("input", "parameter", "constant"):
+                held[key] = self.arrays[buffer.key]
+            elif buffer.role == "init":
+                held[key] = self.state[buffer.key]
+            elif buffer.role == "states":
+                held[key] = self._empty(buffer, more=1)
+            elif buffer.role == "final" or key in wanted:
+                held[key] = self._empty(buffer)
+        self._run(kernel, held)
+        self.past = {past_name(key): a[:-1] for (role, key), a in held.items() if role == "states"}
+        self.final = {key: a for (role, key), a in held.items() if role == "final"}
+        found = {}
+        for name in outputs:
+            role, key = kernel.program.outputs[name]
+            found[name] = held[role, key][1:] if role == "states" else held[role, key]
+        return found
+
+    def backward(
+        self, saved: Mapping[str, Any], cotangents: Mapping[str, Any], final: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        kernel = self.compiled.backward
+        given = {**saved, **self.past} | {f"d_{name}": a for name, a in cotangents.items()}
+        held: dict[tuple[str, str], Any] = {}
+        for buffer in kernel.buffers:
+            key = (buffer.role, buffer.key)
+            if buffer.role in ("input", "parameter", "constant"):
+                held[key] = self.arrays[buffer.key]
+            elif buffer.role == "given":
+                held[key] = np.ascontiguousarray(given[buffer.key])
+            elif buffer.role == "init":
+                held[key] = np.ascontiguousarray(final[buffer.key])
+            elif buffer.role in ("output", "final"):
+                held[key] = self._empty(buffer)
+        self._run(kernel, held)
+        outputs = {}
+        for name, (role, key) in kernel.program.outputs.items():
+            outputs[name] = held[role, key]
+        return outputs, {key: a for (role, key), a in held.items() if role == "final"}
+
+    def _run(self, kernel: Kernel, held: Mapping[tuple[str, str], Any]) -> None:
+        addresses = {key: array.ctypes.data for key, array in held.items()}
+        kernel.run(self.steps, self.batch, self.sizes, addresses)

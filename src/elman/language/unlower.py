@@ -1,0 +1,229 @@
+"""`elman.ir.Cell` -> syntax: the text it would have had. Also for stages that no text can say."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from elman.ir.cell import Cell
+from elman.ir.cell import Equation as Valued
+from elman.ir.node import Node, leaf, topological
+from elman.language.functions import FUNCTIONS
+from elman.language.syntax import (
+    At,
+    Binary,
+    Call,
+    Constant,
+    Declaration,
+    Equation,
+    Expr,
+    Join,
+    Line,
+    Name,
+    Number,
+    Return,
+    Text,
+    Transpose,
+    Unary,
+)
+
+LARGEST = 2000  # an equation of more parts ...
+MANIFOLD = 8  # ... that holds them so many times over gets names for what it repeats
+
+INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "pow": "**",
+    "matmul": "@",
+    "less": "<",
+    "equal": "==",
+}
+CALLS = {"amax": "max", "maximum": "max", "minimum": "min"}
+CONTRACTIONS: dict[str, Callable[..., Expr]] = {
+    "ij,j->i": lambda a, b: Binary("@", a, b),
+    "i,i->": lambda a, b: Call("dot", (a, b)),
+    "ij->ji": Transpose,
+    "i->": lambda a: Call("sum", (a,)),
+    "i,j->ij": lambda a, b: Call("outer", (a, b)),
+}
+# macros that hold their argument more than once; others are as short written out
+MACROS = ("softmax", "log_softmax", "logsumexp", "layer_norm", "rms_norm", "gelu", "norm")
+
+
+def unlower(cell: Cell) -> Text:
+    """The lines that say `cell`: constants, declarations, equations, and what it returns."""
+    lines: list[Line] = [Constant(name, value) for name, value in cell.constants]
+    lines += _declarations(cell)
+    lines += write_equations(cell.equations)
+    if cell.steps and cell.returns != (cell.steps[-1].name,):
+        lines.append(Return(cell.returns))
+    return Text(tuple(lines))
+
+
+def _declarations(cell: Cell) -> Iterable[Declaration]:
+    over = {
+        each.attr.name: each.attr.over
+        for each in cell.leaves
+        if each.attr.role == "input" and each.attr.over in ("b", "t")
+    }
+    for name, shape in cell.declared:
+        yield Declaration(name, shape, over.pop(name, None))
+    yield from (Declaration(name, None, axis) for name, axis in over.items())
+
+
+def write_equations(equations: Iterable[Valued]) -> list[Equation]:
+    """Equations whose values are nodes, as syntax; each stands by its name in the others."""
+    equations = _with_shared(list(equations))
+    once: dict[Node, Expr] = {}
+    for each in equations:
+        if not each.per_step and each.value.args:
+            once.setdefault(each.value, Name(each.name))
+    at_step = dict(once)
+    for each in equations:
+        if each.per_step and each.value.args:
+            at_step.setdefault(each.value, At(each.name))
+    return [_equation(each, at_step if each.per_step else once) for each in equations]
+
+
+def _equation(each: Valued, named: dict[Node, Expr]) -> Equation:
+    own = named.get(each.value)
+    if isinstance(own, At | Name) and own.name == each.name:
+        named = {value: name for value, name in named.items() if value is not each.value}
+    return Equation(each.name, each.per_step, expression(each.value, named))
+
+
+def expression(root: Node, named: dict[Node, Expr]) -> Expr:
+    """A node as syntax; the nodes in `named` stand by their names."""
+    done: dict[Node, Expr] = dict(named)
+    stack = [root]
+    while stack:
+        current = stack[-1]
+        if current in done:
+            stack.pop()
+            continue
+        make, args = _spelling(current)
+        waiting = [arg for arg in args if arg not in done]
+        if waiting:
+            stack += waiting
+        else:
+            done[current] = make(*(done[arg] for arg in args))
+    return done[root]
+
+
+def _spelling(n: Node) -> tuple[Callable[..., Expr], tuple[Node, ...]]:
+    """How a node is written, and the nodes that stand inside."""
+    for macro in MACROS:
+        args = _macro_arguments(macro, n)
+        if args:
+            return _call(macro), args
+    if n.op == "concat":
+        return lambda *parts: Join(parts), tuple(map(_unfilled, n.args))
+    return _maker(n), n.args
+
+
+def _maker(n: Node) -> Callable[..., Expr]:
+    match n.op:
+        case "leaf":
+            return lambda: _leaf(n)
+        case "const":
+            return lambda: _const(n.attr)
+        case "neg":
+            return lambda arg: Unary("-", arg)
+        case "transpose":
+            return Transpose
+        case "contract" if n.attr in CONTRACTIONS:
+            return CONTRACTIONS[n.attr]
+        case op if op in INFIX:
+            return lambda a, b: Binary(INFIX[op], a, b)
+    function = CALLS.get(n.op, n.op)
+    function += "" if n.attr is None else f"[{n.attr}]"
+    return _call(function)
+
+
+def _call(function: str) -> Callable[..., Expr]:
+    return lambda *args: Call(function, args)
+
+
+def _leaf(n: Node) -> Expr:
+    is_stream = n.attr.role in ("input", "state") or n.attr.over
+    return At(n.attr.name, n.attr.lag) if is_stream else Name(n.attr.name)
+
+
+def _const(value: float) -> Expr:
+    is_negative = str(value)[0] == "-"
+    return Unary("-", Number(-value)) if is_negative else Number(value)
+
+
+def _unfilled(n: Node) -> Node:
+    """A number in a concatenation is a vector of one: `[h[t-1], 1]`."""
+    is_number = n.op == "fill" and n.attr == ("1",) and n.args[0].op == "const"
+    return n.args[0] if is_number else n
+
+
+def _path_to(root: Node, target: Node) -> tuple[int, ...]:
+    """Which arguments to follow from `root` to reach `target`."""
+    paths: dict[Node, tuple[int, ...]] = {target: ()}
+    for n in topological([root]):
+        for index, arg in enumerate(n.args):
+            if arg in paths:
+                paths.setdefault(n, (index, *paths[arg]))
+    return paths[root]
+
+
+_HOLE = leaf("x", "hole")
+_PATTERNS = {
+    macro: (built.op, _path_to(built, _HOLE))
+    for macro in MACROS
+    for built in [FUNCTIONS[macro].build(_HOLE)]
+}
+
+
+def _macro_arguments(macro: str, n: Node) -> tuple[Node, ...]:
+    """The argument of `macro`, if `n` is its expansion: equal nodes are the same object."""
+    op, path = _PATTERNS[macro]
+    if n.op != op:
+        return ()
+    found = n
+    for index in path:
+        if index >= len(found.args):
+            return ()
+        found = found.args[index]
+    return (found,) if FUNCTIONS[macro].build(found) is n else ()
+
+
+def _with_shared(equations: list[Valued]) -> list[Valued]:
+    """The equations; where one is endless when written out, what it shares gets its own lines."""
+    named = {each.value for each in equations}
+    roots = [each.value for each in equations]
+    inner = _in_order(roots)
+    size: dict[Node, int] = {}
+    for n, args in inner.items():
+        size[n] = 1 + sum(1 if arg in named else size[arg] for arg in args)
+    longest = max((size[root] for root in roots), default=0)
+    if longest <= LARGEST or longest <= MANIFOLD * len(inner):
+        return equations
+    users = Counter(arg for args in inner.values() for arg in args)
+    taken = {each.name for each in equations} | {n.attr.name for n in inner if n.op == "leaf"}
+    free = (f"s_{i}" for i in itertools.count(1) if f"s_{i}" not in taken)
+    shared = [n for n in inner if n.args and users[n] > 1 and n not in named]
+    return [Valued(next(free), n, bool(n.over)) for n in shared] + equations
+
+
+def _in_order(roots: Iterable[Node]) -> dict[Node, tuple[Node, ...]]:
+    """Every node that is written, with those that stand inside it, which come before it."""
+    order: dict[Node, tuple[Node, ...]] = {}
+    stack = list(roots)
+    known: dict[Node, tuple[Node, ...]] = {}
+    while stack:
+        current = stack[-1]
+        if current not in known:
+            known[current] = _spelling(current)[1]
+        waiting = [arg for arg in known[current] if arg not in order]
+        if waiting:
+            stack += waiting
+        else:
+            order.setdefault(stack.pop(), known[current])
+    return order

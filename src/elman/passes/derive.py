@@ -1,0 +1,41 @@
+"""Everything that follows from a cell with shapes: its forward plan, and the plan of its gradients."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from elman.ir import Cell, Plan, System, Value
+from elman.passes.schedule import schedule
+from elman.passes.system import system_of
+from elman.passes.transpose import transpose
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """`forward` outputs every name of the cell and what `backward` wants to be given (`saved`)."""
+
+    forward: Plan
+    backward: Plan
+    saved: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
+    """The plans of `cell`, backward from the cotangents of the outputs named."""
+    transposed = transpose(system_of(cell, cotangents), cotangents)
+    system = system_of(cell, cell.outputs)
+    known = {value.name for value in system.outputs}
+    saved = tuple(value for value in transposed.saved if value.name not in known)
+    system = System(system.name, system.carries, (*system.outputs, *saved), labels=system.labels)
+    return Derivation(
+        schedule(system), schedule(transposed.system), tuple(v.name for v in transposed.saved)
+    )
+
+
+def forward_plan(cell: Cell, outputs: tuple[str, ...] | None = None) -> Plan:
+    """The plan that computes the outputs named (default: what the cell returns), and nothing else."""
+    return schedule(system_of(cell, outputs))
+
+
+__all__ = ["Derivation", "Value", "derive", "forward_plan"]
