@@ -1,4 +1,4 @@
-"""Each file in `read/` is a text with one defect, a line of dashes, and the whole message it gets."""
+"""Each file in `read/` is a text with one defect, a line of dashes, and the message it gets."""
 
 from __future__ import annotations
 

@@ -90,4 +90,4 @@ def test_every_function_is_tested_or_a_primitive_of_its_own_name():
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_example_in_the_table_is_a_call_of_it(name):
     example = FUNCTIONS[name].example
-    read("h[t] = x[t] + " + example.replace("x", "q"))
+    read("h[t] = x[t] + " + example.replace("(x", "(q"))

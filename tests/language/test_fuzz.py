@@ -10,7 +10,12 @@ from elman.errors import ElmanError
 from elman.language import read, write, write_cell, write_text
 from tests.language.drawn import texts
 
-WORDS = ["h", "x", "W", "U", "b", "t", "z", "[t]", "[t-1]", "[t+1]", "[", "]", "(", ")", ",", ".", ".T", ":", "=", "==", "<", ">", "<=", "!=", "+", "-", "*", "/", "@", "**", "^", "%", "#", "\\", "'", '"', ";", "{", "}", "0.9", "1e5", "1e999", "2", "tanh", "sigmoid", "softmax", "max", "where(", "return", "scalar", "per", "step", "sequence", "hidden", "if", "for", "and", "lambda", "σ", "⊙", "·", "²", "ₜ", "−", "≤", "ĥ", "名", "\n", "\t", "\u200b", "̂", "\x00", "�", "\u2028", "½", "ﬁ"]
+WORDS = [
+    *["h", "x", "W", "U", "b", "t", "z", "[t]", "[t-1]", "[t+1]", "[", "]", "(", ")", ",", ".", ".T", ":", "=", "==", "<", ">", "<=", "!=", "+", "-", "*", "/", "@", "**", "^", "%", "#"],
+    *["\\", "'", '"', ";", "{", "}", "0.9", "1e5", "1e999", "2", "tanh", "sigmoid", "softmax", "max", "where(", "return", "scalar", "per", "step"],
+    *["sequence", "hidden", "if", "for", "and", "lambda", "σ", "⊙", "·", "²", "ₜ", "−", "≤", "ĥ", "名", "½", "ﬁ"],
+    *["\n", "\t", "\u200b", "\u0302", "\x00", "\ud800", "\u2028", " "],
+]
 SEEDS = [
     "z[t] = sigmoid(W_z @ [h[t-1], x[t]] + b_z)  # gate\nh[t] = z[t] * h[t-1] + (1 - z[t]) * x[t]",
     "U: hidden, hidden\nalpha = 0.9\nA = U - U.T\nh[t] = alpha * A @ h[t-1] + x[t]**2\nreturn h",

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.ir import const, leaf, node
+from elman.ir import const, leaf, node, topological
 from elman.ir.check import check_cell
-from elman.language import read
+from elman.language import read, write
 from elman.language.syntax import At, Binary, Constant, Name, Number, Remark, Unary
 from tests.language.drawn import texts
 
@@ -183,12 +183,14 @@ def test_windows_line_ends_tabs_and_a_byte_order_mark():
 
 
 def test_names_are_normalised_and_places_are_not():
-    reading = read("𝐡[t] = ｔａｎｈ(Ｗ @ x[t] + ϵ)")
+    reading = read(
+        "\U0001d421[t] = tan\N{PLANCK CONSTANT}(\N{FULLWIDTH LATIN CAPITAL LETTER W} @ x[t] + ϵ)"
+    )
     assert reading.cell.value("h") is value("h[t] = tanh(W @ x[t] + ε)")
     product = node("matmul", (W, x))
     where = reading.where(product)
     assert where is not None
-    assert where.line[where.start : where.end] == "Ｗ @ x[t]"
+    assert where.line[where.start : where.end] == "\N{FULLWIDTH LATIN CAPITAL LETTER W} @ x[t]"
     assert value("n\u0302[t] = x[t]\nh[t] = n\u0302[t-1]").attr.name == "n\u0302"
     decomposed = unicodedata.normalize("NFD", "ĥ[t] = x[t]")
     assert read(decomposed).cell == read("ĥ[t] = x[t]").cell
@@ -207,9 +209,6 @@ def test_every_node_has_its_first_place_in_the_text():
 
 @given(texts())
 def test_every_node_of_a_drawn_cell_has_a_place(text):
-    from elman.ir import topological
-    from elman.language import write
-
     reading = read(write(text))
     check_cell(reading.cell, typed=False)
     for n in topological(each.value for each in reading.cell.equations):

@@ -50,7 +50,7 @@ def test_no_bracket_can_be_left_out(expr):
     """Whatever pair is removed, the text has another meaning or none."""
     text = write_expression(expr)
     for start, end in _pairs(text):
-        without = text[:start] + " " + text[start + 1 : end] + " " + text[end + 1 :]
+        without = text[:start] + text[start + 1 : end] + text[end + 1 :]
         try:
             changed = right_side(without) != expr
         except ValueError:

@@ -1,6 +1,6 @@
 """The command `elman`: what each command is told; the work is in the files beside this one.
 
-Nothing here imports torch or NumPy, so that `--help` answers at once.
+Nothing here imports torch or pydantic, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def trace(
     digits: Annotated[int, typer.Option(min=0, max=17, help="Decimals to print.")] = 4,
 ) -> None:
     """Print every number of a cell on a few steps."""
-    from elman.cli import equations  # spares numpy
+    from elman.cli import equations  # spares pydantic
 
     inputs = ([f"x={x}"] if x is not None else []) + (stream or [])
     equations.trace(cell, weights, inputs, state or [], digits)
@@ -136,7 +136,7 @@ def show(
     ] = None,
 ) -> None:
     """Print a cell's equations, what a pass makes of them, or the code."""
-    from elman.cli import equations  # spares numpy
+    from elman.cli import equations  # spares pydantic
 
     equations.show(cell, after, code)
 
@@ -144,7 +144,7 @@ def show(
 @app.command()
 def cells(json: Json = False) -> None:
     """List the published cells of the library."""
-    from elman.cli import equations  # spares numpy
+    from elman.cli import equations  # spares pydantic
 
     equations.cells(json=json)
 

@@ -10,7 +10,7 @@ from elman.ir.cell import Number as Literal
 from elman.ir.node import Node, Shape, leaf
 from elman.language.foreign import FUNCTIONS as FOREIGN
 from elman.language.functions import FUNCTIONS, arguments
-from elman.language.source import Fault, Span
+from elman.language.source import NOWHERE, Fault, Span
 from elman.language.syntax import (
     At,
     Call,
@@ -331,10 +331,11 @@ def returned(text: Text, names: Names) -> tuple[str, ...]:
         return (steps[-1],)
     if len(lines) > 1:
         fix = f"Write return {', '.join(name for line in lines for name in line.names)}."
-        span = lines[1].spans[0]
-        raise Fault(NameProblem, "E404", "return is given twice", span, fix=fix)
+        spans = lines[1].spans or (NOWHERE,)
+        raise Fault(NameProblem, "E404", "return is given twice", spans[0], fix=fix)
     (line,) = lines
-    for index, (name, span) in enumerate(zip(line.names, line.spans, strict=True)):
+    spans = line.spans or (NOWHERE,) * len(line.names)
+    for index, (name, span) in enumerate(zip(line.names, spans, strict=True)):
         if name in line.names[:index]:
             raise Fault(NameProblem, "E404", f"{name} is returned twice", span, fix="Name it once.")
         if name not in steps:

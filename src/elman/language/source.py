@@ -10,6 +10,7 @@ from typing import Any
 
 from elman.errors import ElmanError, Where
 
+LONGEST = 60  # quoted within a sentence
 FAR = 1 << 30  # the end of a span that runs on into further lines
 
 
@@ -87,8 +88,9 @@ class Source:
         )
 
     def quote(self, span: Span) -> str:
-        """The user's own spelling of a span."""
-        return self.lines[span.line - 1][span.start : span.end].strip() if span.line else ""
+        """The user's own spelling of a span, cut short where it is long."""
+        text = self.lines[span.line - 1][span.start : span.end].strip() if span.line else ""
+        return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
     def place(self, fault: Fault) -> ElmanError:
         """The error that the user sees."""

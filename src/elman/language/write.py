@@ -135,6 +135,10 @@ def _operands(op: str, parts: list[Written]) -> tuple[str, str]:
     return _bracketed(left, tighter if level == 1 else level), _bracketed(right, tighter)
 
 
+def _is_atom(text: str, written: Written) -> bool:
+    return written[1] == ATOM or text != written[0]  # or it has been put in brackets
+
+
 def _python(expr: Expr, parts: list[Written]) -> Written:
     match expr:
         case Number(value=value):
@@ -147,7 +151,7 @@ def _python(expr: Expr, parts: list[Written]) -> Written:
             return "-" + _bracketed(parts[0], SIGN_LEVEL), SIGN_LEVEL
         case Binary(op=op):
             left, right = _operands(op, parts)
-            hugs = op == "**" and parts[0][1] == parts[1][1] == ATOM
+            hugs = op == "**" and _is_atom(left, parts[0]) and _is_atom(right, parts[1])
             return f"{left}**{right}" if hugs else f"{left} {op} {right}", LEVEL[op]
         case Transpose(arg=arg):
             level = ATOM + isinstance(arg, Number)  # 2.T would be the number 2. and a name

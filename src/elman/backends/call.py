@@ -1,0 +1,284 @@
+"""From what a user gives (array-likes by name) to arrays that a backend takes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elman.backends import c_compile, c_run, interpret
+from elman.backends.numpy_ import NUMPY, expand
+from elman.errors import BackendProblem, NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.ir import Cell, Node
+from elman.ir.sizes import number
+from elman.passes.bind import Given, bind_sizes
+from elman.passes.shapes import Typed
+from elman.passes.system import system_of
+
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
+BACKENDS = ("auto", "numpy", "torch", "c")
+WORTH_COMPILING = 2e7  # multiply-adds below which the reference is done before a compiler has started
+
+
+@dataclass(frozen=True)
+class Call:
+    """A cell with everything that one run of it needs."""
+
+    cell: Cell
+    arrays: Arrays  # inputs (T, B, ...), weights and constants
+    state: Arrays  # (B, ...)
+    sizes: Mapping[str, int]
+    steps: int
+    batch: int
+    batched: bool
+    dtype: Any
+
+    @property
+    def lead(self) -> tuple[int, int]:
+        return self.steps, self.batch
+
+
+def prepare(
+    typed: Typed,
+    surface: Cell,
+    inputs: Mapping[str, Any],
+    weights: Mapping[str, Any],
+    state: Mapping[str, Any] | None,
+    sizes: Mapping[str, int],
+    dtype: Any,
+    spell: Callable[[Node], str],
+) -> Call:
+    """Check names and shapes, find the sizes, and put every array in its full shape and one dtype."""
+    roles = _roles(typed)
+    keys = [carry.key for carry in system_of(typed.cell).carries]
+    constants = dict(surface.constants)
+    _check_names("input", inputs, roles["input"], (), "E405")
+    _check_names("weight", weights, roles["parameter"], tuple(constants), "E501")
+    _check_names("state", state or {}, (), tuple(keys), "E406")
+    found = {name: _array("inputs", name, value) for name, value in inputs.items()}
+    kind = _dtype(dtype, found)
+    arrays = {
+        name: _array("weights", name, v) for name, v in {**constants, **weights}.items()
+    }
+    before = {key: _array("state", key, v) for key, v in (state or {}).items()}
+    over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
+    batched = _is_batched(typed, found, over)
+    found, given = _inputs(typed, found, over, batched)
+    given |= {name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in arrays.items()}
+    for key, a in before.items():
+        tail = a.shape[1:] if a.ndim > len(_shape(typed, key)) else a.shape
+        given[key] = Given(tail, f'the array given as state["{key}"]')
+    numbers, shapes = bind_sizes(typed, given, sizes, surface, spell)
+    steps, batch = _lead(found, over, before, typed)
+    full = {name: a.reshape(shapes[name]) for name, a in arrays.items()}
+    for name, a in found.items():
+        full[name] = a.reshape(a.shape[: len(over[name])] + shapes[name])
+    for key in keys:
+        tail = tuple(number(size, numbers) for size in _shape(typed, key))
+        before[key] = np.broadcast_to(before.get(key, np.zeros(())), (batch, *tail))
+    return Call(
+        typed.cell,
+        {name: a.astype(kind) for name, a in full.items()},
+        {key: before[key].astype(kind) for key in keys},
+        numbers,
+        steps,
+        batch,
+        batched,
+        kind,
+    )
+
+
+def _shape(typed: Typed, key: str) -> tuple[str, ...]:
+    return typed.shape(key.partition("[")[0])
+
+
+def _roles(typed: Typed) -> dict[str, tuple[str, ...]]:
+    return {role: typed.cell.names(role) for role in ("input", "parameter", "constant")}
+
+
+def _check_names(
+    kind: str, given: Mapping[str, Any], needed: Sequence[str], allowed: Sequence[str], code: str
+) -> None:
+    known = (*needed, *allowed)
+    problem = WeightProblem if kind == "weight" else NameProblem
+    if not isinstance(given, Mapping):
+        raise problem(code, f"{kind}s are given by name, as a dict", fix='As in {"W": [[0.5]]}.')
+    for name in given:
+        if name not in known:
+            raise problem(
+                "E502" if kind == "weight" else code,
+                f"the cell has no {kind} {name!r}",
+                rule=f"It has {', '.join(known) or 'none'}.",
+                fix=nearest(str(name), known) or None,
+            )
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise problem(
+            code,
+            f"the {kind} {missing[0]!r} is missing",
+            rule=f"The cell needs {', '.join(needed)}.",
+            fix=f"Also missing: {', '.join(missing[1:])}." if missing[1:] else None,
+        )
+
+
+def _array(group: str, name: str, value: Any) -> Array:
+    """A number array of whatever is array-like; torch tensors are detached."""
+    detach = getattr(value, "detach", None)
+    try:
+        found = np.asarray(detach().cpu().numpy() if detach else value)
+    except (ValueError, TypeError) as error:
+        raise WeightProblem(
+            "E504", f'{group}["{name}"] is no array of numbers', rule=str(error)
+        ) from None
+    if found.dtype.kind not in "fiub":
+        raise WeightProblem("E504", f'{group}["{name}"] holds {found.dtype}, not numbers')
+    return found
+
+
+def _dtype(dtype: Any, inputs: Arrays) -> Any:
+    if dtype is not None:
+        try:
+            found = np.dtype(str(dtype).removeprefix("torch."))
+        except TypeError:
+            found = np.dtype(object)
+        if found not in (np.dtype("float32"), np.dtype("float64")):
+            raise WeightProblem("E505", f"dtype={dtype!r}", rule="Cells run in float32 or float64.")
+        return found
+    kinds = [a.dtype for a in inputs.values() if a.dtype in (np.float32, np.float64)]
+    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
+
+
+def _is_batched(typed: Typed, inputs: Arrays, over: Mapping[str, str]) -> bool:
+    """Whether the inputs have an axis for the batch; a vector stream of one axis is T steps of size 1."""
+    extra = [
+        a.ndim - len(typed.shape(name)) - (1 if "t" in over[name] else 0)
+        for name, a in inputs.items()
+        if "b" in over[name]
+    ]
+    return any(more >= 1 for more in extra)
+
+
+def _inputs(
+    typed: Typed, inputs: Arrays, over: Mapping[str, str], batched: bool
+) -> tuple[Arrays, dict[str, Given]]:
+    found: Arrays = {}
+    given: dict[str, Given] = {}
+    for name, a in inputs.items():
+        rank = len(typed.shape(name))
+        lead = over[name] if batched else over[name].replace("b", "")
+        if a.ndim == rank + len(lead) - 1 and rank:  # [1, 2, 3] is three steps of one
+            a = a[..., None]
+        if a.ndim != rank + len(lead):
+            words = ", ".join([*lead.upper(), *typed.shape(name)])
+            raise ShapeProblem(
+                "E210",
+                f"the input {name} has {a.ndim} axes: {a.shape}",
+                rule=f"It is ({words}): T steps{', B sequences' if batched else ''}.",
+            )
+        if not batched and "b" in over[name]:
+            a = np.expand_dims(a, over[name].index("b"))
+        found[name] = a
+        given[name] = Given(a.shape[len(over[name]) :], f'the array given as inputs["{name}"]')
+    return found, given
+
+
+def _lead(
+    inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed
+) -> tuple[int, int]:
+    steps = {n: a.shape[0] for n, a in inputs.items() if "t" in over[n]}
+    batch = {n: a.shape[over[n].index("b")] for n, a in inputs.items() if "b" in over[n]}
+    for key, a in state.items():
+        if a.ndim > len(_shape(typed, key)) and a.shape[0] != 1:
+            batch[f"state {key}"] = a.shape[0]
+    for what, found in (("steps", steps), ("sequences", batch)):
+        if len(set(found.values())) > 1:
+            words = ", ".join(f"{name} has {count}" for name, count in found.items())
+            raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
+    if not steps or 0 in steps.values() or 0 in batch.values():
+        raise ShapeProblem(
+            "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
+        )
+    return next(iter(steps.values())), next(iter(batch.values()), 1)
+
+
+def choose(call: Call, backend: str) -> str:
+    """The backend that "auto" stands for: c where the work is worth a compiler's time."""
+    if backend not in BACKENDS:
+        raise BackendProblem(
+            "E803", f"there is no backend {backend!r}", fix=nearest(backend, BACKENDS) or None
+        )
+    if backend != "auto":
+        return backend
+    work = sum(a.size for a in call.arrays.values()) * call.steps * call.batch
+    return "c" if work > WORTH_COMPILING and c_compile.find_compiler() else "numpy"
+
+
+def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arrays]:
+    """The outputs named, (T, B, ...), and the final states, (B, ...)."""
+    if backend == "c":
+        return c_run.forward(call.cell, call.arrays, call.state, call.sizes, call.lead, outputs)
+    if backend == "torch":
+        torch_ = _torch_backend()
+        found, final = torch_.forward(
+            call.cell, *torch_.tensors(call.arrays, call.state), call.sizes, call.lead, outputs
+        )
+        return torch_.arrays(found), torch_.arrays(final)
+    spread, before = _spread(call), {key: a[None] for key, a in call.state.items()}
+    found, final = interpret.forward(
+        call.cell, spread, before, NUMPY, call.sizes, call.steps, outputs
+    )
+    shaped = {n: np.broadcast_to(a, call.lead + a.shape[2:]) for n, a in found.items()}
+    return (
+        {name: np.array(a, dtype=call.dtype) for name, a in shaped.items()},
+        {
+            key: np.array(np.broadcast_to(a[0], (call.batch, *a.shape[2:])), dtype=call.dtype)
+            for key, a in final.items()
+        },
+    )
+
+
+def gradients(
+    call: Call, cotangents: Arrays, final: Arrays, backend: str
+) -> tuple[Arrays, Arrays]:
+    """`d_x`, `d_W`, ... in the shapes of `call.arrays`, and the cotangents of the initial states."""
+    data = (call.cell, call.arrays, call.state, cotangents, final)
+    if backend == "c":
+        found, initial = c_run.gradients(*data, call.sizes, call.lead)
+    elif backend == "torch":
+        torch_ = _torch_backend()
+        found, initial = torch_.gradients(*data, call.sizes, call.lead)
+        found, initial = torch_.arrays(found), torch_.arrays(initial)
+    else:
+        before, last = ({k: a[None] for k, a in d.items()} for d in (call.state, final))
+        spread = {name: a for name, a in cotangents.items()}
+        found, initial = interpret.gradients(
+            call.cell, _spread(call), before, spread, last, NUMPY, call.sizes, call.steps
+        )
+        initial = {key: a[0] for key, a in initial.items()}
+    wanted = [n for n in call.arrays if f"d_{n}" in found]
+    shaped = {
+        name: np.array(found[f"d_{name}"], dtype=call.dtype).reshape(call.arrays[name].shape)
+        for name in wanted
+    }
+    tails = {key: a.shape for key, a in call.state.items()}
+    return shaped, {
+        key: np.array(np.broadcast_to(initial[key], tails[key]), dtype=call.dtype) for key in tails
+    }
+
+
+def _spread(call: Call) -> Arrays:
+    leaves = {n.attr.name: n for n in call.cell.leaves if n.attr.role in interpret.USER}
+    return {name: expand(leaves[name], a) for name, a in call.arrays.items()}
+
+
+def _torch_backend() -> Any:
+    try:
+        from elman.backends import torch_  # spares torch to those who do not ask for it
+    except ImportError:
+        raise BackendProblem(
+            "E804", "torch is not installed", fix='Install it: pip install "elman[torch]".'
+        ) from None
+    return torch_

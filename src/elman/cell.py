@@ -1,0 +1,365 @@
+"""The public Cell: equations read once, and everything that is derived from them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman import ir
+from elman.backends import call as calls
+from elman.backends.c_run import REAL, write_programs
+from elman.backends.c_write import write_file
+from elman.errors import ElmanError, FileProblem, NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.ir.node import show
+from elman.ir.sizes import number
+from elman.language import read, write
+from elman.passes import show_stage
+from elman.passes.derive import derive
+from elman.passes.shapes import Typed, infer_shapes
+from elman.passes.system import system_of
+from elman.trace import Trace, record
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a cell computed: `run["h"]` is (T, size) or (T, B, size); `final` can be given back as `state`."""
+
+    values: Mapping[str, Array]
+    final: Mapping[str, Array]
+    backend: str
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.values:
+            raise NameProblem(
+                "E407",
+                f"the run has no value {name!r}",
+                rule=f"It has {', '.join(self.values)}.",
+                fix=nearest(name, self.values) or None,
+            )
+        return self.values[name]
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in self.values.items())
+        return f"<Run on {self.backend}: {shapes}>"
+
+
+class Cell:
+    """A recurrent cell, from its equations.
+
+    >>> cell = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)")
+    >>> run = cell.run({"x": [[1, 2], [1.5, 2.5]]}, {"W": [0.4, 0.3], "U": 0.5, "b": 0.1})
+    >>> run["h"].round(4)
+    array([[0.8005],
+           [0.9518]])
+
+    Errors: SyntaxProblem, TimeProblem, NameProblem or ShapeProblem, each with a caret under what is wrong.
+    """
+
+    def __init__(self, text: str, name: str | None = None) -> None:
+        if not isinstance(text, str):
+            raise NameProblem("E408", f"a cell is made from its text, not from {type(text).__name__}")
+        self._text = text
+        self._reading = read(text, name)
+        self.name = self._reading.cell.name
+        self.typed: Typed = self._placed(lambda: infer_shapes(self._reading.cell))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Cell:
+        """The cell of a `.cell` file, named after it.
+
+        Errors: FileProblem where the file cannot be read; a mistake in it is shown with its line.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise FileProblem("E601", f"there is no file {path}") from None
+        except UnicodeDecodeError as error:
+            raise FileProblem(
+                "E603", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
+            ) from None
+        except OSError as error:
+            raise FileProblem("E602", f"{path} cannot be read", rule=str(error.strerror)) from None
+        return cls(text, path.stem)
+
+    def save(self, path: str | Path) -> None:
+        """Write the text to a file, whole or not at all."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(str(self).rstrip("\n") + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    def _placed(self, work: Any) -> Any:
+        """Do `work`; an error about a node gets its place in the text."""
+        try:
+            return work()
+        except ElmanError as error:
+            if isinstance(error.subject, ir.Node):
+                raise error.at(self._reading.where(error.subject)) from None
+            raise
+
+    # ---- what it is ----
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the streams that it reads."""
+        return self.typed.cell.names("input")
+
+    @functools.cached_property
+    def states(self) -> tuple[str, ...]:
+        """The names whose past it reads (`h[t-2]` for a second delay)."""
+        return tuple(carry.key for carry in system_of(self.typed.cell).carries)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its weights."""
+        return self.typed.cell.names("parameter")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every name that it computes at [t]."""
+        return self.typed.cell.outputs
+
+    @property
+    def returns(self) -> tuple[str, ...]:
+        """What a layer made of it outputs."""
+        return self.typed.cell.returns
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The constants with their defaults."""
+        return dict(self.typed.cell.constants)
+
+    def shapes(self, **sizes: int) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter, input, state and value.
+
+        >>> Cell("h[t] = tanh(W @ x[t] + U @ h[t-1])").shapes(input=2, hidden=1)
+        {'W': (1, 2), 'x': (2,), 'U': (1, 1), 'h': (1,)}
+        """
+        numbers = self.numbers(sizes)
+        names = [n.attr.name for n in self.typed.cell.leaves] + list(self.outputs)
+        return {
+            name: tuple(number(size, numbers) for size in self.typed.shape(name))
+            for name in dict.fromkeys(names)
+        }
+
+    def numbers(self, sizes: Mapping[str, int], by: Mapping[str, str] | None = None) -> dict[str, int]:
+        """The number of every size name; `by` says what the user called some of them."""
+        constants = {
+            name: calls.Given(np.shape(value), f"the constant {name}")
+            for name, value in self.constants.items()
+        }
+        try:
+            found, _ = calls.bind_sizes(
+                self.typed, constants, sizes, self._reading.cell, self._spell
+            )
+        except ShapeProblem as error:
+            if by and error.fix:
+                for name, word in by.items():
+                    error.fix = error.fix.replace(f"{name}=", f"{word}=")
+            raise
+        return found
+
+    def _spell(self, n: ir.Node) -> str:
+        return self._reading.quote(n) or show(n)
+
+    # ---- what it does ----
+
+    def _prepare(
+        self,
+        inputs: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        state: Mapping[str, Any] | None,
+        sizes: Mapping[str, int] | None,
+        dtype: Any,
+    ) -> calls.Call:
+        def work() -> calls.Call:
+            return calls.prepare(
+                self.typed,
+                self._reading.cell,
+                inputs,
+                weights,
+                state,
+                sizes or {},
+                dtype,
+                self._spell,
+            )
+
+        found: calls.Call = self._placed(work)
+        return found
+
+    def run(
+        self,
+        inputs: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        state: Mapping[str, Any] | None = None,
+        *,
+        sizes: Mapping[str, int] | None = None,
+        backend: str = "auto",
+        dtype: Any = None,
+    ) -> Run:
+        """Every value of every step.
+
+        Shapes: inputs (T, size) or (T, B, size); weights as `shapes` says, axes of size 1 may be left out;
+        state (size) or (B, size), zero where not given. `dtype=None`: the inputs' floating type, else float64.
+        Errors: WeightProblem, NameProblem, ShapeProblem, BackendProblem.
+        """
+        call = self._prepare(inputs, weights, state, sizes, dtype)
+        chosen = calls.choose(call, backend)
+        values, final = calls.run(call, self.outputs, chosen)
+        if not call.batched:
+            values = {name: a[:, 0] for name, a in values.items()}
+            final = {key: a[0] for key, a in final.items()}
+        return Run(values, final, chosen)
+
+    def gradients(
+        self,
+        inputs: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        state: Mapping[str, Any] | None = None,
+        *,
+        cotangents: Mapping[str, Any],
+        final: Mapping[str, Any] | None = None,
+        sizes: Mapping[str, int] | None = None,
+        backend: str = "auto",
+        dtype: Any = None,
+    ) -> dict[str, Array]:
+        """The gradient of every input, weight and initial state, by backpropagation through time.
+
+        `cotangents` are dE/dy for any outputs by name, in their shapes; `final` those of the final states.
+        A state's gradient stands under its key.
+
+        >>> cell = Cell("h[t] = u * x[t] + w * h[t-1]")
+        >>> data = {"x": [1.0, 2.0]}, {"u": 0.5, "w": 0.25}
+        >>> found = cell.gradients(*data, cotangents={"h": [0.0, 1.0]})
+        >>> {name: float(g.ravel()[0]) for name, g in found.items()}
+        {'u': 2.25, 'x': 0.125, 'w': 0.5, 'h': 0.0625}
+        """
+        call = self._prepare(inputs, weights, state, sizes, dtype)
+        chosen = calls.choose(call, backend)
+        given = self._cotangents(call, cotangents)
+        last = self._final(call, final or {})
+        found, initial = calls.gradients(call, given, last, chosen)
+        over = {n.attr.name: n.over for n in self.typed.cell.leaves}
+        if not call.batched:
+            found = {
+                name: a.squeeze(over[name].index("b")) if "b" in over[name] else a
+                for name, a in found.items()
+            }
+            initial = {key: a[0] for key, a in initial.items()}
+        return {name: a for name, a in found.items() if name not in self.constants} | initial
+
+    def _cotangents(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
+        found = {}
+        for name, value in given.items():
+            if name not in self.outputs:
+                raise NameProblem(
+                    "E407",
+                    f"the cell computes no {name!r} to give a cotangent of",
+                    rule=f"It computes {', '.join(self.outputs)}.",
+                    fix=nearest(name, self.outputs) or None,
+                )
+            tail = tuple(number(s, call.sizes) for s in self.typed.shape(name))
+            found[name] = _shaped(f"cotangents[{name!r}]", value, (*call.lead, *tail), call)
+        return found
+
+    def _final(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
+        return {
+            key: _shaped(f"final[{key!r}]", given.get(key, 0.0), a.shape, call, fill=key not in given)
+            for key, a in call.state.items()
+        }
+
+    def trace(
+        self,
+        inputs: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        state: Mapping[str, Any] | None = None,
+        *,
+        sizes: Mapping[str, int] | None = None,
+    ) -> Trace:
+        """Every equation of every step with its numbers, one sequence, float64.
+
+        >>> cell = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)")
+        >>> trace = cell.trace({"x": [[1, 2]]}, {"W": [0.4, 0.3], "U": 0.5, "b": 0.1})
+        >>> print(trace.to_text())
+        step 1
+          x[1] = (1, 2)
+          h[0] = 0
+          h[1] = tanh(W @ x[1] + U @ h[0] + b)
+               = tanh(1 + 0 + 0.1)
+               = tanh(1.1)
+               = 0.8005
+        """
+        call = self._prepare(inputs, weights, state, sizes, np.float64)
+        if call.batch != 1:
+            raise ShapeProblem(
+                "E215", f"a trace follows one sequence, and {call.batch} are given", fix="Pass x[:, 0]."
+            )
+        return record(self._reading, call.arrays, call.state, call.sizes, call.steps)
+
+    # ---- what is derived ----
+
+    def stage(self, name: str) -> str:
+        """The cell after one of the passes, as text (`elman.passes.STAGES` names them)."""
+        return show_stage(self._reading.cell, name)
+
+    def code(self, language: str = "c", dtype: str = "float32") -> str:
+        """The generated code: forward and backward kernels with the equations above them."""
+        if language != "c" or dtype not in REAL:
+            raise NameProblem("E411", f"there is no code {language!r} for {dtype}", rule="There is c.")
+        comments = {}
+        for e in self._reading.cell.equations:
+            left = f"{e.name}[t]" if e.per_step else e.name
+            comments[e.name] = f"{left} = {self._spell(e.value)}"
+        return write_file(write_programs(derive(self.typed.cell, self.returns), comments), REAL[dtype])
+
+    def summary(self) -> str:
+        """What the cell has, a line a name.
+
+        >>> print(Cell("h[t] = tanh(W @ x[t] + U @ h[t-1])", "rnn").summary())
+        rnn: 1 equation, returns h
+          input      x (input)
+          state      h (hidden)
+          parameter  W (hidden, input)
+          parameter  U (hidden, hidden)
+        """
+        count = len(self.typed.cell.equations)
+        lines = [f"{self.name}: {count} equation{'s' * (count != 1)}, returns {', '.join(self.returns)}"]
+        groups = {"input": self.inputs, "state": self.states, "parameter": self.parameters}
+        groups["constant"] = tuple(self.constants)
+        for kind, names in groups.items():
+            for name in names:
+                shape = ", ".join(self.typed.shape(name.partition("[")[0]))
+                lines.append(f"  {kind:<10} {name} ({shape})" if shape else f"  {kind:<10} {name}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return write(self._reading)
+
+    def __repr__(self) -> str:
+        return f"Cell({self._text!r}, name={self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self._reading.cell == other._reading.cell if isinstance(other, Cell) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._reading.cell)
+
+
+def _shaped(
+    what: str, value: Any, shape: tuple[int, ...], call: calls.Call, fill: bool = False
+) -> Array:
+    """A cotangent in its full shape; without a batch axis where the inputs have none."""
+    array = np.asarray(value, dtype=call.dtype)
+    if fill:
+        return np.broadcast_to(array, shape).copy()
+    if array.size != int(np.prod(shape)):
+        raise WeightProblem("E503", f"{what} is {array.shape}, and the cell needs {shape}")
+    return array.reshape(shape)

@@ -1,0 +1,323 @@
+"""Any cell as a torch layer."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from elman.backends import c_compile
+from elman.backends.notice import BackendNotice
+from elman.cell import Cell
+from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.ir.sizes import number
+from elman.nn.fused import Layer, run_layer, why_not
+
+Tensor = torch.Tensor
+State = dict[str, Tensor]
+
+
+class Recurrent(torch.nn.Module):
+    """A cell run over sequences, layer upon layer, with fused kernels where they can serve.
+
+    >>> import torch
+    >>> layer = Recurrent("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)", 3, 5, num_layers=2)
+    >>> output, state = layer(torch.zeros(7, 4, 3))
+    >>> output.shape, state["h"].shape
+    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    >>> sorted(name for name, _ in layer.named_parameters())
+    ['U_l0', 'U_l1', 'W_l0', 'W_l1', 'b_l0', 'b_l1']
+
+    Args:
+        cell: a `Cell`, or its equations. Its first input that is no scalar is `x`; the others are given by name.
+        input_size, hidden_size: the sizes of `x` and of the state, as in torch.
+        num_layers: each further layer reads the output of the one below.
+        sizes: further sizes of the cell by name, as `{"cell": 512}`.
+        batch_first: `x` and the output are (B, T, size), not (T, B, size). States are not concerned.
+        dropout: on the output of each layer but the last, while training.
+
+    Shapes: `x` (T, B, input_size) or (T, input_size); output (T, B, hidden_size); every state
+    (num_layers, B, size). A per-step input is (T, ...), a per-sequence input (B, ...).
+
+    Errors: ShapeProblem where sizes clash; NameProblem for an input or state that the cell does not have.
+    """
+
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        sizes: Mapping[str, int] | None = None,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = Cell(cell) if isinstance(cell, str) else cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.dropout = batch_first, float(dropout)
+        _check(num_layers, self.dropout)
+        self.sizes = dict(sizes or {})
+        self.main, self.others = _inputs(self.cell)
+        self._layers = self._plan_layers()
+        self._make_parameters(device, dtype)
+        self.reset_parameters()
+        if c_compile.find_compiler() is None:
+            warnings.warn(BackendNotice(), stacklevel=2)
+
+    def _plan_layers(self) -> list[Layer]:
+        layers, width = [], self.input_size
+        typed = self.cell.typed
+        output = self.cell.returns[0]
+        for _ in range(self.num_layers):
+            sizes = self.cell.numbers(
+                {**self._named(width), **self.sizes}, by={self._size_of_main(): "input_size"}
+            )
+            names = (*self.cell.inputs, *self.cell.parameters, *self.cell.constants)
+            layers.append(Layer(typed.cell, sizes, names, self.cell.states))
+            shape = typed.shape(output)
+            if len(shape) != 1 and self.num_layers > 1:
+                raise ShapeProblem(
+                    "E209", f"{output} is no vector, so that no layer can read it", rule="Stack one layer."
+                )
+            width = number(shape[0], sizes) if shape else 1
+        self.output_size = width
+        return layers
+
+    def _size_of_main(self) -> str:
+        return self.cell.typed.shape(self.main)[0] if self.main else "input"
+
+    def _named(self, width: int) -> dict[str, int]:
+        """The sizes that input_size and hidden_size stand for in this cell."""
+        named = {"hidden": self.hidden_size} if "hidden" in self.cell.typed.aliases else {}
+        size = self._size_of_main()
+        if self.main is None:
+            return named
+        if size.isdigit():
+            if int(size) != width:
+                raise ShapeProblem(
+                    "E203", f"{self.main} has {size} values in the equations, and input_size is {width}"
+                )
+            return named
+        if named.get(size, width) != width:
+            raise ShapeProblem(
+                "E203",
+                f"the cell needs {self.main} and its state to have one size, not {width} and {self.hidden_size}",
+                rule="They are added or multiplied elementwise in the equations.",
+                fix=f"Pass input_size={self.hidden_size}.",
+            )
+        return {**named, size: width}
+
+    def _make_parameters(self, device: Any, dtype: torch.dtype | None) -> None:
+        for k, layer in enumerate(self._layers):
+            for name in self.cell.parameters:
+                shape = [number(size, layer.sizes) for size in self.cell.typed.shape(name)]
+                empty = torch.empty(shape, device=device, dtype=dtype)
+                self.register_parameter(f"{name}_l{k}", torch.nn.Parameter(empty))
+        for name, value in self.cell.constants.items():
+            tensor = torch.tensor(value, device=device, dtype=dtype or torch.get_default_dtype())
+            self.register_buffer(f"constant_{name}", tensor, persistent=False)
+
+    def reset_parameters(self) -> None:
+        """torch's own rule: uniform within 1/sqrt(hidden_size)."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound)
+
+    def forward(
+        self, x: Tensor | None = None, state: State | None = None, **others: Tensor
+    ) -> tuple[Any, State]:
+        """Output and final state; the output is a tuple where the cell returns several names."""
+        inputs, batched = self._check_inputs(x, others)
+        lead = self._lead(inputs)
+        before = self._check_state(state, lead[1], batched, inputs)
+        finals: list[State] = []
+        outputs: tuple[Tensor, ...] = ()
+        for k, layer in enumerate(self._layers):
+            arrays = [self._array(name, k, inputs) for name in layer.names]
+            outputs, final = run_layer(layer, lead, arrays, {n: s[k] for n, s in before.items()})
+            finals.append(final)
+            if k + 1 < self.num_layers:
+                below = outputs[0]
+                if self.dropout:
+                    below = torch.nn.functional.dropout(below, self.dropout, self.training)
+                inputs = {**inputs, self.main or "": below}
+        after = {name: torch.stack([final[name] for final in finals]) for name in self.cell.states}
+        return self._shape_out(outputs, batched), after if batched else _squeeze(after)
+
+    def step(
+        self, x: Tensor | None = None, state: State | None = None, **others: Tensor
+    ) -> tuple[Any, State]:
+        """One step: `x` is (B, input_size) or (input_size,), the output (B, hidden_size).
+
+        >>> import torch
+        >>> layer = Recurrent("h[t] = tanh(W @ x[t] + U @ h[t-1])", 3, 5)
+        >>> h, state = layer.step(torch.zeros(4, 3))
+        >>> h, state = layer.step(torch.zeros(4, 3), state)
+        >>> h.shape
+        torch.Size([4, 5])
+        """
+        first, self.batch_first = self.batch_first, False
+        try:
+            stretched = {
+                name: v if self._over(name) == "b" else v[None] for name, v in others.items()
+            }
+            output, after = self.forward(None if x is None else x[None], state, **stretched)
+        finally:
+            self.batch_first = first
+        single = tuple(o[0] for o in output) if isinstance(output, tuple) else output[0]
+        return single, after
+
+    # ---- what is given ----
+
+    def _over(self, name: str) -> str:
+        return next((n.over for n in self.cell.typed.cell.leaves if n.attr.name == name), "tb")
+
+    def _check_inputs(self, x: Tensor | None, others: dict[str, Tensor]) -> tuple[State, bool]:
+        given = dict(others)
+        if self.main is not None and x is not None:
+            given[self.main] = x
+        missing = [name for name in self.cell.inputs if name not in given]
+        extra = [name for name in given if name not in self.cell.inputs]
+        if missing or extra:
+            raise NameProblem(
+                "E405",
+                f"the cell needs the input {missing[0]}" if missing else f"the cell has no input {extra[0]}",
+                rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
+                fix=nearest(extra[0], self.cell.inputs) if extra else f"Pass {missing[0]}=...",
+            )
+        ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
+        batched = any(r == 2 for n, r in ranks.items() if self._over(n) == "tb")
+        batched = batched or any(r == 1 for n, r in ranks.items() if self._over(n) == "b")
+        for name, tensor in given.items():
+            self._check_input(name, tensor, batched)
+        return {name: self._spread(name, tensor, batched) for name, tensor in given.items()}, batched
+
+    def _check_input(self, name: str, tensor: Tensor, batched: bool) -> None:
+        over = self._over(name)
+        shape = self.cell.typed.shape(name)
+        lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
+        width = tuple(number(size, self._layers[0].sizes) for size in shape)
+        if tensor.dim() != lead + len(shape) or tuple(tensor.shape[lead:]) != width:
+            words = {"tb": "T, B, " if batched else "T, ", "t": "T, ", "b": "B, " if batched else ""}
+            raise ShapeProblem(
+                "E210",
+                f"{name} is {tuple(tensor.shape)}, and the layer needs "
+                f"({words[over]}{', '.join(map(str, width))})",
+                rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
+            )
+        parameter = next(iter(self.parameters()), tensor)
+        if tensor.dtype != parameter.dtype:
+            raise WeightProblem(
+                "E505",
+                f"{name} is {tensor.dtype}, and the layer's parameters are {parameter.dtype}",
+                fix=f"Convert one: {name}.to({parameter.dtype}), or layer.to({tensor.dtype}).",
+            )
+
+    def _spread(self, name: str, tensor: Tensor, batched: bool) -> Tensor:
+        """(T, B, ...) for what varies over both."""
+        over = self._over(name)
+        if over == "tb" and batched:
+            return tensor.transpose(0, 1) if self.batch_first else tensor
+        return tensor if over == "t" or batched else tensor.unsqueeze(1 if over == "tb" else 0)
+
+    def _lead(self, inputs: State) -> tuple[int, int]:
+        steps = {n: v.shape[0] for n, v in inputs.items() if "t" in self._over(n)}
+        batch = {
+            n: v.shape["tb".index("b") if self._over(n) == "tb" else 0]
+            for n, v in inputs.items()
+            if "b" in self._over(n)
+        }
+        for what, found in (("steps", steps), ("sequences", batch)):
+            if len(set(found.values())) > 1:
+                words = ", ".join(f"{name} has {count}" for name, count in found.items())
+                raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
+        if not steps or 0 in steps.values():
+            raise ShapeProblem("E212", "a sequence of no steps", rule="The layer needs one step or more.")
+        return next(iter(steps.values())), next(iter(batch.values()), 1)
+
+    def _check_state(
+        self, state: State | None, batch: int, batched: bool, inputs: State
+    ) -> State:
+        like = next(iter(inputs.values()))
+        given = dict(state or {})
+        for name in given:
+            if name not in self.cell.states:
+                raise NameProblem(
+                    "E406",
+                    f"the cell has no state {name}",
+                    rule=f"Its states are {', '.join(self.cell.states)}.",
+                    fix=nearest(name, self.cell.states) or None,
+                )
+        found: State = {}
+        for name in self.cell.states:
+            sizes = self._layers[0].sizes
+            tail = tuple(number(size, sizes) for size in self.cell.typed.shape(name))
+            wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
+            if name in given and tuple(given[name].shape) != wanted:
+                raise ShapeProblem(
+                    "E213",
+                    f"the state {name} is {tuple(given[name].shape)}, and the layer needs {wanted}",
+                    rule="(num_layers, B, size)." if batched else "(num_layers, size) without a batch.",
+                )
+            full = (self.num_layers, batch, *tail)
+            found[name] = given[name].reshape(full) if name in given else like.new_zeros(full)
+        return found
+
+    def _array(self, name: str, layer: int, inputs: State) -> Tensor:
+        if name in inputs:
+            return inputs[name]
+        if name in self.cell.constants:
+            constant: Tensor = getattr(self, f"constant_{name}")
+            return constant
+        parameter: Tensor = getattr(self, f"{name}_l{layer}")
+        return parameter
+
+    def _shape_out(self, outputs: tuple[Tensor, ...], batched: bool) -> Any:
+        if not batched:
+            outputs = tuple(output.squeeze(1) for output in outputs)
+        elif self.batch_first:
+            outputs = tuple(output.transpose(0, 1) for output in outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def explain(self) -> str:
+        """Which backend serves this layer's parameters, and why not another."""
+        reason = why_not(list(self.parameters()))
+        return "c: compiled kernels" if reason is None else f"torch: {reason}"
+
+    def extra_repr(self) -> str:
+        words = [f"{self.cell.name}, {self.input_size}, {self.hidden_size}"]
+        words += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
+        words += [f"sizes={self.sizes}"] if self.sizes else []
+        words += ["batch_first=True"] if self.batch_first else []
+        words += [f"dropout={self.dropout}"] if self.dropout else []
+        return ", ".join(words)
+
+
+def _check(num_layers: int, dropout: float) -> None:
+    if num_layers < 1:
+        raise ShapeProblem("E208", f"num_layers={num_layers}", rule="A network has one layer or more.")
+    if not 0.0 <= dropout <= 1.0:
+        raise ShapeProblem("E214", f"dropout={dropout}", rule="A probability lies between 0 and 1.")
+    if dropout and num_layers == 1:
+        warnings.warn(
+            "dropout acts between layers, and there is one layer: it does nothing", stacklevel=3
+        )
+
+
+def _inputs(cell: Cell) -> tuple[str | None, tuple[str, ...]]:
+    """The input that the layer's `x` is, and the others."""
+    wide = [name for name in cell.inputs if cell.typed.shape(name)]
+    main = wide[0] if wide else next(iter(cell.inputs), None)
+    return main, tuple(name for name in cell.inputs if name != main)
+
+
+def _squeeze(state: State) -> State:
+    return {name: tensor.squeeze(1) for name, tensor in state.items()}

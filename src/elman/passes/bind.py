@@ -1,0 +1,276 @@
+"""The numbers of sizes, from the arrays and sizes that the user gives; every number remembers who set it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from elman.errors import Fact, ShapeProblem, WeightProblem
+from elman.ir import Cell, Node, topological
+from elman.ir.ops import POINTWISE
+from elman.ir.sizes import number
+from elman.passes.shapes import Typed
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """One array of the user's: its shape behind time and batch, and how the user would point at it."""
+
+    shape: Shape
+    origin: str  # the array given as weights["U"]
+
+
+def bind_sizes(
+    typed: Typed,
+    given: Mapping[str, Given],
+    sizes: Mapping[str, int],
+    surface: Cell,
+    spell: Callable[[Node], str],
+) -> tuple[dict[str, int], dict[str, Shape]]:
+    """(numbers by size name, full shapes by array name); axes of size 1 may have been left out.
+
+    Errors: ShapeProblem E203 (two numbers for one size), E206 (a size that nothing sets), E207 (no such size);
+    WeightProblem E503 (too many axes, or a shape that cannot be).
+    """
+    binding = _Binding(typed, given)
+    for name, value in sizes.items():
+        binding.size_given(name, value)
+    binding.solve()
+    if binding.clash is not None:
+        raise _explain(binding, surface, spell)
+    missing = [name for name in dict.fromkeys(_names(typed)) if name not in binding.numbers]
+    if missing:
+        raise ShapeProblem(
+            "E206",
+            f"nothing sets the size of {missing[0]!r}",
+            rule="A size comes from the arrays given, or is named.",
+            fix=f'Pass sizes={{"{missing[0]}": ...}}.',
+        )
+    return binding.numbers, binding.shapes
+
+
+def _names(typed: Typed) -> list[str]:
+    shapes = [n.shape or () for n in typed.cell.leaves]
+    shapes += [n.shape or () for e in typed.cell.equations for n in topological([e.value])]
+    return [
+        part for shape in shapes for size in shape for part in size.split("+") if not part.isdigit()
+    ]
+
+
+class _Binding:
+    def __init__(self, typed: Typed, given: Mapping[str, Given]) -> None:
+        self.typed, self.given = typed, given
+        self.numbers: dict[str, int] = {}
+        self.origins: dict[str, str] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.clash: tuple[str, int, str] | None = None  # size, the second number, its origin
+
+    def size_given(self, name: str, value: int) -> None:
+        if name not in self.typed.aliases:
+            known = ", ".join(self.typed.aliases)
+            raise ShapeProblem(
+                "E207", f"the cell has no size {name!r}", rule=f"It has {known}.", subject=None
+            )
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ShapeProblem("E208", f"{name}={value!r} is no size", rule="A size is 1 or more.")
+        self.claim(self.typed.aliases[name], value, f"{name}={value}")
+
+    def claim(self, size: str, value: int, origin: str) -> None:
+        """Note that `size` is `value`; a sum is solved where one part is left."""
+        parts = size.split("+")
+        known = [int(p) if p.isdigit() else self.numbers.get(p) for p in parts]
+        open_parts = [p for p, k in zip(parts, known, strict=True) if k is None]
+        total = sum(k for k in known if k is not None)
+        if not open_parts:
+            if total != value and self.clash is None:
+                self.clash = (size, value, origin)
+        elif len(open_parts) == 1 and value - total >= 1:
+            self.numbers[open_parts[0]] = value - total
+            self.origins[open_parts[0]] = origin
+        elif self.clash is None and value - total < len(open_parts):
+            self.clash = (size, value, origin)
+
+    def solve(self) -> None:
+        """Whole shapes first; then those with axes left out, when what is known decides where."""
+        waiting = dict(self.given)
+        while waiting:
+            for name in [n for n in waiting if len(waiting[n].shape) == len(self._shape(n))]:
+                self._take(name, waiting.pop(name), waiting_for_sum=True)
+            chosen = self._decide(waiting)
+            if chosen is None:
+                break
+            name, shape = chosen
+            self._take(name, Given(shape, waiting.pop(name).origin))
+        for name, array in self.given.items():  # sums that could not be solved the first time
+            for size, value in zip(self._shape(name), self.shapes.get(name, ()), strict=False):
+                self.claim(size, value, array.origin)
+
+    def _shape(self, name: str) -> tuple[str, ...]:
+        return self.typed.shape(name)
+
+    def _take(self, name: str, array: Given, waiting_for_sum: bool = False) -> None:
+        self.shapes[name] = array.shape
+        for size, value in zip(self._shape(name), array.shape, strict=True):
+            many = [p for p in size.split("+") if not p.isdigit() and p not in self.numbers]
+            if not (waiting_for_sum and len(many) > 1):
+                self.claim(size, value, array.origin)
+
+    def _decide(self, waiting: Mapping[str, Given]) -> tuple[str, Shape] | None:
+        """The next array with axes left out, and its full shape; arrays with one possibility first."""
+        options = {name: self._options(name, array.shape) for name, array in waiting.items()}
+        for name, array in waiting.items():
+            if not options[name]:
+                wanted = " x ".join(self._say(size) for size in self._shape(name)) or "a number"
+                raise WeightProblem(
+                    "E503",
+                    f"{name} is {show(array.shape)}, and the cell needs {wanted}",
+                    facts=[Fact(name, show(array.shape), f"from {array.origin}")],
+                    rule="Only axes of size 1 may be left out.",
+                )
+        order = sorted(waiting, key=lambda name: len(options[name]))
+        return (order[0], options[order[0]][0]) if order else None
+
+    def _say(self, size: str) -> str:
+        try:
+            return f"{size} ({number(size, self.numbers)})"
+        except KeyError:
+            return size
+
+    def _options(self, name: str, shape: Shape) -> list[Shape]:
+        wanted = self._shape(name)
+        missing = len(wanted) - len(shape)
+        found: list[Shape] = []
+        if missing < 0:  # axes of size 1 too many
+            squeezed = list(shape)
+            while len(squeezed) > len(wanted) and 1 in squeezed:
+                squeezed.remove(1)
+            return [tuple(squeezed)] if len(squeezed) == len(wanted) else []
+        for ones in itertools.combinations(range(len(wanted)), missing):
+            rest = iter(shape)
+            full = tuple(1 if k in ones else next(rest) for k in range(len(wanted)))
+            if all(self._fits(s, v) for s, v in zip(wanted, full, strict=True)):
+                found.append(full)
+        return list(dict.fromkeys(found))
+
+    def _fits(self, size: str, value: int) -> bool:
+        try:
+            return number(size, self.numbers) == value
+        except KeyError:
+            return True
+
+
+def _explain(
+    binding: _Binding, surface: Cell, spell: Callable[[Node], str]
+) -> ShapeProblem:
+    """The error of the first operation in the equations where two of the user's shapes do not meet."""
+    assert binding.clash is not None
+    size, value, origin = binding.clash
+    shapes: dict[Node, Shape] = {}
+    origins: dict[Node, str] = {}
+    for e in surface.equations:
+        for n in topological([e.value]):
+            if n.op == "leaf":
+                shapes[n], origins[n] = _leaf_shape(n, binding)
+                continue
+            problem = _meet(n, shapes, origins, spell, binding)
+            if problem is not None:
+                return problem
+            shapes[n] = _result(n, shapes)
+    first = binding.origins.get(size, "the cell's own numbers")
+    known = _say_number(size, binding)
+    return ShapeProblem(
+        "E203",
+        f"the size {size} is {known} and {value} at once",
+        facts=[Fact(size, str(known), f"from {first}"), Fact(size, str(value), f"from {origin}")],
+        rule="A size is one number everywhere in a cell.",
+    )
+
+
+def _say_number(size: str, binding: _Binding) -> int | str:
+    try:
+        return number(size, binding.numbers)
+    except KeyError:
+        return "less"
+
+
+def _leaf_shape(n: Node, binding: _Binding) -> tuple[Shape, str]:
+    name = n.attr.key if n.attr.role == "state" else n.attr.name
+    wanted = binding.typed.shape(name)
+    if name in binding.shapes:
+        return binding.shapes[name], f"from {binding.given[name].origin}"
+    found = tuple(number(s, binding.numbers) if _known(s, binding) else 0 for s in wanted)
+    origin = next((binding.origins[s] for s in wanted if s in binding.origins), "")
+    return found, f"from {origin}" if origin else ""
+
+
+def _known(size: str, binding: _Binding) -> bool:
+    return all(part.isdigit() or part in binding.numbers for part in size.split("+"))
+
+
+def _result(n: Node, shapes: Mapping[Node, Shape]) -> Shape:
+    args = [shapes[arg] for arg in n.args]
+    match n.op:
+        case "matmul":
+            return args[0][:-1] + args[1][1:]
+        case "transpose":
+            return args[0][::-1]
+        case "concat":
+            return (sum(arg[0] for arg in args),)
+        case op if op in POINTWISE:
+            return max(args, key=len, default=())
+    return ()
+
+
+def _meet(
+    n: Node,
+    shapes: Mapping[Node, Shape],
+    origins: Mapping[Node, str],
+    spell: Callable[[Node], str],
+    binding: _Binding,
+) -> ShapeProblem | None:
+    """The error of one operation whose arguments do not fit each other."""
+    args = [arg for arg in n.args if shapes[arg]]
+    if n.op == "matmul" and len(args) == 2:
+        left, right = (shapes[arg] for arg in args)
+        bad, verb = left[-1] != right[0] and 0 not in (left[-1], right[0]), "joins an axis of"
+        numbers = f"{left[-1]} with an axis of {right[0]}"
+        rule = f"The second axis of {spell(args[0])} must equal the size of {spell(args[1])}."
+    elif n.op in POINTWISE and len(args) > 1:
+        left, right = (shapes[arg] for arg in args[:2])
+        bad, verb = left != right and 0 not in (*left, *right), "puts together"
+        numbers = f"{show(left)} and {show(right)}"
+        rule = "Values that are added or multiplied elementwise have one size."
+    else:
+        return None
+    if not bad:
+        return None
+    facts = [Fact(spell(a), show(shapes[a]), origins.get(a, "")) for a in args[:2]]
+    return ShapeProblem(
+        "E203",
+        f"{spell(n)} {verb} {numbers}",
+        facts=facts,
+        rule=rule,
+        fix=_fix(args, shapes, binding, spell) if n.op == "matmul" else None,
+        subject=n,
+    )
+
+
+def _fix(
+    args: list[Node], shapes: Mapping[Node, Shape], binding: _Binding, spell: Callable[[Node], str]
+) -> str | None:
+    if args[0].op != "leaf" or args[0].attr.role != "parameter":
+        return None
+    shape = (*shapes[args[0]][:-1], shapes[args[1]][0])
+    typed = binding.typed.shape(args[0].attr.name)
+    if typed[0] == typed[-1]:
+        shape = (shape[-1],) * len(shape)
+        return f"Pass {spell(args[0])} as {show(shape)}, or {typed[-1]}={shapes[args[0]][-1]}."
+    return f"Pass {spell(args[0])} as {show(shape)}."
+
+
+def show(shape: Shape) -> str:
+    """(64, 64), (32), or `a number`."""
+    return f"({', '.join(map(str, shape))})" if shape else "a number"

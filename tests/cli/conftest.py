@@ -1,0 +1,5 @@
+"""The fixtures of this folder."""
+
+from tests.one_thread import one_thread
+
+__all__ = ["one_thread"]
