@@ -22,6 +22,7 @@ from elman.passes import show_stage
 from elman.passes.derive import derive
 from elman.passes.shapes import Typed, infer_shapes
 from elman.passes.system import system_of
+from elman.passes.transpose import past_name
 from elman.trace import Trace, record
 
 Array = np.ndarray[Any, Any]
@@ -107,7 +108,7 @@ class Cell:
 
     # ---- what it is ----
 
-    @property
+    @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
         """The names of the streams that it reads."""
         return self.typed.cell.names("input")
@@ -117,22 +118,22 @@ class Cell:
         """The names whose past it reads (`h[t-2]` for a second delay)."""
         return tuple(carry.key for carry in system_of(self.typed.cell).carries)
 
-    @property
+    @functools.cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of its weights."""
         return self.typed.cell.names("parameter")
 
-    @property
+    @functools.cached_property
     def outputs(self) -> tuple[str, ...]:
         """Every name that it computes at [t]."""
         return self.typed.cell.outputs
 
-    @property
+    @functools.cached_property
     def returns(self) -> tuple[str, ...]:
         """What a layer made of it outputs."""
         return self.typed.cell.returns
 
-    @property
+    @functools.cached_property
     def constants(self) -> dict[str, Any]:
         """The constants with their defaults."""
         return dict(self.typed.cell.constants)
@@ -234,7 +235,7 @@ class Cell:
         """The gradient of every input, weight and initial state, by backpropagation through time.
 
         `cotangents` are dE/dy for any outputs by name, in their shapes; `final` those of the final states.
-        A state's gradient stands under its key.
+        A state's gradient stands under its key, that of an input before the first step under `x[t-1]`.
 
         >>> cell = Cell("h[t] = u * x[t] + w * h[t-1]")
         >>> data = {"x": [1.0, 2.0]}, {"u": 0.5, "w": 0.25}
@@ -254,6 +255,7 @@ class Cell:
                 for name, a in found.items()
             }
             initial = {key: a[0] for key, a in initial.items()}
+        initial = {past_name(key) if key in found else key: a for key, a in initial.items()}
         return {name: a for name, a in found.items() if name not in self.constants} | initial
 
     def _cotangents(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:

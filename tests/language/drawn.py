@@ -44,20 +44,22 @@ def calls(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
     )
 
 
-def grown(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+def grown(inner: st.SearchStrategy[Expr], leaves: st.SearchStrategy[Expr]):
     operators = [op for op in LEVEL if op not in COMPARISONS]
     return st.one_of(
         st.builds(Unary, st.just("-"), inner),
         st.builds(Binary, st.sampled_from(operators), inner, inner),
         st.builds(Binary, st.sampled_from(COMPARISONS), inner, inner),
         st.builds(Transpose, inner),
-        st.builds(lambda a, rest: Join((a, *rest)), streams, st.lists(states | numbers)),
+        st.builds(lambda a, rest: Join((a, *rest)), leaves, st.lists(leaves | numbers, max_size=3)),
         calls(inner),
     )
 
 
-def expressions(*leaves: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
-    return st.recursive(st.one_of(numbers, parameters, *leaves), grown, max_leaves=12)
+def expressions(*more: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+    """A right side of numbers, parameters and `more`."""
+    leaves = st.one_of(parameters, *more)
+    return st.recursive(leaves | numbers, lambda inner: grown(inner, leaves), max_leaves=8)
 
 
 @st.composite
@@ -70,7 +72,7 @@ def texts(draw: st.DrawFn) -> Text:
         lines.append(Constant("k", value, draw(comments)))
         known.append(Name("k"))
     if draw(st.booleans()):
-        inner = expressions().filter(lambda e: any(isinstance(p, Name) for p in _parts(e)))
+        inner = expressions().map(lambda e: Binary("-", e, Name("b")))
         lines.append(Equation("A", False, draw(inner), draw(comments)))
         known.append(Name("A"))
     for name in COMPUTED:
@@ -86,10 +88,6 @@ def texts(draw: st.DrawFn) -> Text:
         lines.append(Return(draw(st.sampled_from([("h",), ("c_2", "h")])), draw(comments)))
     lines = draw(st.permutations(lines))
     return Text((Remark("drawn"), Remark(), *lines))  # type: ignore[arg-type]
-
-
-def _parts(root: Expr) -> list[Expr]:
-    return [root, *(part for child in root.parts for part in _parts(child))]
 
 
 def _reads_all(known: list[Expr]) -> Equation:

@@ -10,12 +10,13 @@ from elman.errors import ElmanError
 from elman.language import read, write, write_cell, write_text
 from tests.language.drawn import texts
 
-WORDS = [
-    *["h", "x", "W", "U", "b", "t", "z", "[t]", "[t-1]", "[t+1]", "[", "]", "(", ")", ",", ".", ".T", ":", "=", "==", "<", ">", "<=", "!=", "+", "-", "*", "/", "@", "**", "^", "%", "#"],
-    *["\\", "'", '"', ";", "{", "}", "0.9", "1e5", "1e999", "2", "tanh", "sigmoid", "softmax", "max", "where(", "return", "scalar", "per", "step"],
-    *["sequence", "hidden", "if", "for", "and", "lambda", "σ", "⊙", "·", "²", "ₜ", "−", "≤", "ĥ", "名", "½", "ﬁ"],
-    *["\n", "\t", "\u200b", "\u0302", "\x00", "\ud800", "\u2028", " "],
-]
+WORDS = r"""
+    h x W U b t z [t] [t-1] [t+1] [ ] ( ) , . .T : = == < > <= != + - * / @ ** ^ % # \ ' " ; { }
+    0.9 1e5 1e999 2 tanh sigmoid softmax max where( return scalar per step sequence hidden if for
+    and lambda σ ⊙ · ² ₜ − ≤ ĥ 名 ½ ﬁ
+"""
+SPACES = ["\n", "\t", "\u200b", "\u0302", "\x00", "\ud800", "\u2028", " "]
+words = st.sampled_from([*WORDS.split(), *SPACES])
 SEEDS = [
     "z[t] = sigmoid(W_z @ [h[t-1], x[t]] + b_z)  # gate\nh[t] = z[t] * h[t-1] + (1 - z[t]) * x[t]",
     "U: hidden, hidden\nalpha = 0.9\nA = U - U.T\nh[t] = alpha * A @ h[t-1] + x[t]**2\nreturn h",
@@ -38,10 +39,10 @@ def answer(text: str) -> None:
 
 
 @settings(max_examples=500)
-@given(st.lists(st.sampled_from(WORDS), max_size=25), st.sampled_from(["", " "]))
-def test_any_words_in_any_order(words, between):
-    answer("h[t] = " + between.join(words))
-    answer(between.join(words))
+@given(st.lists(words, max_size=25), st.sampled_from(["", " "]))
+def test_any_words_in_any_order(chosen, between):
+    answer("h[t] = " + between.join(chosen))
+    answer(between.join(chosen))
 
 
 @given(st.text(max_size=60))
@@ -52,7 +53,7 @@ def test_any_characters(text):
 @settings(max_examples=500)
 @given(
     st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), st.sampled_from(WORDS)), max_size=4),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), words), max_size=4),
 )
 def test_cells_with_something_changed(text, changes):
     for place, removed, word in changes:

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from elman.errors import DataProblem
-from elman.tasks import lm
-from tests.tasks.small import start
+import elman
+from elman.errors import DataProblem, NameProblem
+from elman.tasks import lm, lm_training
+from elman.tasks.progress import Silent
+from tests.tasks.small import start, write_text
 
 pytestmark = pytest.mark.torch
 
@@ -96,3 +98,19 @@ def test_generate_names_what_it_cannot_read(model):
         list(lm.generate(model, "Quay"))
     with pytest.raises(DataProblem, match="temperature"):
         lm.generate(model, "a", temperature=-1)
+
+
+@pytest.mark.parametrize(
+    ("equations", "named"),
+    [
+        ("h[t] = tanh(W @ x[t] + V @ m[t] + U @ h[t-1])", "m"),
+        ("h[t] = tanh(U @ h[t-1] + b)", "none"),
+    ],
+)
+def test_a_cell_that_reads_something_else_is_named(tmp_path, equations, named):
+    with pytest.raises(NameProblem, match="one stream in and one out") as caught:
+        lm_training.start(
+            write_text(tmp_path), elman.Cell(equations), tmp_path / "run", display=Silent()
+        )
+    assert named in str(caught.value)
+    assert not (tmp_path / "run").exists()

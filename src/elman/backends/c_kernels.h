@@ -52,7 +52,8 @@ INLINE vec polynomial(vec x, const double *c, int n) {
   for (int i = 1; i < n; i++) p = p * x + (real)c[i];
   return p;
 }
-/* exp(x) = p * 2^n with p in [0.7, 1.42]; |x| must stay where n fits the exponent */
+/* exp(x) = (1 + m) * 2^n with m small, the form from which exp and exp - 1 both come out exact;
+   |x| must stay where n fits the exponent */
 INLINE vec exp_parts(vec x, mask *n) {
   const vec shift = all(IS_FLOAT ? (real)12582912.0 : (real)6755399441055744.0); /* 1.5 * 2^(mantissa bits) */
   const vec t = x * (real)1.44269504088896340736 + shift; /* rounds to the nearest integer */
@@ -62,19 +63,14 @@ INLINE vec exp_parts(vec x, mask *n) {
     const vec r = (x - k * (real)0.693359375) - k * (real)-2.12194440e-4;
     static const double c[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
                                4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
-    return polynomial(r, c, 6) * (r * r) + r + (real)1;
+    return polynomial(r, c, 6) * (r * r) + r;
   }
   const vec r = (x - k * (real)6.93145751953125e-1) - k * (real)1.42860682030941723212e-6;
   static const double c[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
                              1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
-  return polynomial(r, c, 12) * (r * r) + r + (real)1;
+  return polynomial(r, c, 12) * (r * r) + r;
 }
 INLINE vec two_to(mask n) { return (vec)(IS_FLOAT ? (n + 127) << 23 : (n + 1023) << (IS_FLOAT ? 0 : 52)); }
-INLINE vec exp_near(vec x) { /* for |x| well inside the exponent's range */
-  mask n;
-  const vec p = exp_parts(x, &n);
-  return p * two_to(n);
-}
 INLINE vec clamp(vec x, real low, real high) {
   x = pick(x < low, all(low), x);
   return pick(x > high, all(high), x);
@@ -82,29 +78,25 @@ INLINE vec clamp(vec x, real low, real high) {
 INLINE vec vexp(vec x) {
   const real high = IS_FLOAT ? (real)88.8 : (real)709.9, low = IS_FLOAT ? (real)-104 : (real)-746;
   mask n;
-  const vec p = exp_parts(clamp(x, low, high), &n);
+  const vec m = exp_parts(clamp(x, low, high), &n);
   const mask half = n >> 1; /* in two factors, so that the ends of the range come out right */
-  return p * two_to(half) * two_to(n - half);
+  return (m + (real)1) * two_to(half) * two_to(n - half);
 }
 INLINE vec vsigmoid(vec x) {
   const real far = IS_FLOAT ? (real)87 : (real)707;
-  return (real)1 / ((real)1 + exp_near(clamp(-x, -far, far)));
+  mask n;
+  const vec m = exp_parts(clamp(-x, -far, far), &n);
+  const vec e = two_to(n);
+  return (real)1 / ((e + (real)1) + m * e);
 }
 INLINE vec vabs(vec x) { return pick(x < 0, -x, x); }
+/* (exp(2x) - 1) / (exp(2x) + 1), with exp - 1 exact near 0 */
 INLINE vec vtanh(vec x) {
-  const vec z = x * x;
-  vec near;
-  if (IS_FLOAT) {
-    static const double c[] = {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1};
-    near = x + x * z * polynomial(z, c, 5);
-  } else {
-    static const double p[] = {-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3};
-    static const double q[] = {1, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3};
-    near = x + x * z * (polynomial(z, p, 3) / polynomial(z, q, 4));
-  }
-  const vec e = exp_near(clamp(vabs(x), 0, 20) * (real)2);
-  const vec far = (real)1 - (real)2 / (e + (real)1);
-  return pick(vabs(x) < (real)0.625, near, pick(x < 0, -far, far));
+  const real far = IS_FLOAT ? (real)20 : (real)44;
+  mask n;
+  const vec m = exp_parts(clamp(x + x, -far, far), &n);
+  const vec e = two_to(n), less_one = m * e + (e - (real)1);
+  return less_one / (less_one + (real)2);
 }
 INLINE vec vrelu(vec x) { return pick(x <= 0, all(0), x); }
 INLINE vec vsign(vec x) { return pick(x > 0, all(1), pick(x < 0, all(-1), x)); }

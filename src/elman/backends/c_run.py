@@ -23,14 +23,12 @@ REAL = {"float32": "float", "float64": "double"}
 
 
 class Kernel:
-    """One compiled plan; `run` takes the address of every array by (role, key)."""
+    """One compiled plan. `run` takes the addresses of its arrays in the order of `buffers`."""
 
-    def __init__(self, library: ctypes.CDLL, program: Program, itemsize: int) -> None:
+    def __init__(self, library: ctypes.CDLL, program: Program) -> None:
         self.program = program
-        self.itemsize = itemsize
         self.buffers: tuple[Buffer, ...] = program.buffers
         self.keys = [(buffer.role, buffer.key) for buffer in program.buffers]
-        self.index = {key: k for k, key in enumerate(self.keys)}
         self._call = getattr(library, program.prefix)
         self._call.restype = None
         self._size = getattr(library, f"{program.prefix}_scratch")
@@ -40,22 +38,28 @@ class Kernel:
         self._call.argtypes = [long, long, pointer, pointer, pointer, ctypes.c_int]
         self._arrays = ctypes.c_void_p * len(self.keys)
         self._sizes = ctypes.c_long * max(1, len(program.sizes))
+        self._needed: dict[Any, int] = {}  # bytes of scratch by everything that they depend on
+
+    def numbers(self, sizes: Mapping[str, int]) -> Any:
+        """The sizes as the kernel takes them."""
+        return self._sizes(*[sizes[name] for name in self.program.sizes])
 
     def run(
         self,
         steps: int,
         batch: int,
-        sizes: Mapping[str, int],
-        addresses: Mapping[tuple[str, str], int],
+        numbers: Any,
+        addresses: list[int | None],
         threads: int | None = None,
     ) -> None:
-        """Run `steps` steps on `batch` rows; an array that is not given is a null pointer."""
-        if steps == 0 or batch == 0:
-            raise AssertionError("a kernel needs at least one step and one row")
-        arrays = self._arrays(*[addresses.get(key) for key in self.keys])
-        numbers = self._sizes(*[sizes[name] for name in self.program.sizes])
+        """Run `steps` steps on `batch` rows; None is an array that is not given."""
+        arrays = self._arrays(*addresses)
         count = thread_count() if threads is None else threads
-        needed = self._size(steps, batch, numbers, arrays, count)
+        absent = tuple(k for k, address in enumerate(addresses) if address is None)
+        key = (steps, batch, count, absent, bytes(numbers))
+        needed = self._needed.get(key)
+        if needed is None:
+            needed = self._needed[key] = self._size(steps, batch, numbers, arrays, count)
         self._call(steps, batch, numbers, arrays, _scratch(needed), count)
 
 
@@ -68,10 +72,11 @@ def _scratch(needed: int) -> int:
     if held is None or held.nbytes < needed + 64:
         held = np.empty(needed + needed // 8 + 4096, np.uint8)
         _local.scratch = held
+        _local.address = (held.ctypes.data + 63) // 64 * 64
     if POISON:
-        held.view(np.uint8)[:] = 0xFF  # NaN in every format
-    address: int = held.ctypes.data
-    return (address + 63) // 64 * 64
+        held[:] = 0xFF  # NaN in every format
+    address: int = _local.address
+    return address
 
 
 POISON = bool(os.environ.get("ELMAN_POISON"))  # tests: what is read before it is written becomes NaN
@@ -95,7 +100,7 @@ class Compiled:
         programs = write_programs(self.derivation)
         library = compile_library(write_file(programs, REAL[dtype]), _file_name(cell.name))
         self.forward, self.backward = (
-            Kernel(library, program, self.dtype.itemsize) for program in programs
+            Kernel(library, program) for program in programs
         )
 
 
@@ -130,7 +135,16 @@ def forward(
     """The outputs named, (T, B, ...), and the final states, from arrays as the user holds them."""
     call = _Call(cell, arrays, state, sizes, lead, cell.returns)
     found = call.forward(outputs)
-    return {name: found[name] for name in outputs}, call.final
+    over = {name: cell.value(name).over for name in outputs}
+    return {name: _spread(found[name], over[name], lead) for name in outputs}, call.final
+
+
+def _spread(array: Any, over: str, lead: tuple[int, int]) -> Any:
+    """An output with both leading axes, where it varies over less than time and batch."""
+    if over == "tb":
+        return array
+    spread = array[tuple(slice(None) if axis in over else None for axis in "tb")]
+    return np.broadcast_to(spread, lead + spread.shape[2:]).copy()
 
 
 def gradients(
@@ -219,5 +233,6 @@ class _Call:
         return outputs, {key: a for (role, key), a in held.items() if role == "final"}
 
     def _run(self, kernel: Kernel, held: Mapping[tuple[str, str], Any]) -> None:
-        addresses = {key: array.ctypes.data for key, array in held.items()}
-        kernel.run(self.steps, self.batch, self.sizes, addresses)
+        found = [held.get(key) for key in kernel.keys]
+        addresses = [None if array is None else array.ctypes.data for array in found]
+        kernel.run(self.steps, self.batch, kernel.numbers(self.sizes), addresses)

@@ -244,29 +244,37 @@ def gradients(
     call: Call, cotangents: Arrays, final: Arrays, backend: str
 ) -> tuple[Arrays, Arrays]:
     """`d_x`, `d_W`, ... in the shapes of `call.arrays`, and the cotangents of the initial states."""
-    data = (call.cell, call.arrays, call.state, cotangents, final)
+    summed = {name: _summed(call.cell.value(name).over, a) for name, a in cotangents.items()}
     if backend == "c":
-        found, initial = c_run.gradients(*data, call.sizes, call.lead)
+        found, initial = c_run.gradients(
+            call.cell, call.arrays, call.state, summed, final, call.sizes, call.lead
+        )
     elif backend == "torch":
         torch_ = _torch_backend()
-        found, initial = torch_.gradients(*data, call.sizes, call.lead)
+        found, initial = torch_.gradients(
+            call.cell, call.arrays, call.state, cotangents, final, call.sizes, call.lead
+        )
         found, initial = torch_.arrays(found), torch_.arrays(initial)
     else:
         before, last = ({k: a[None] for k, a in d.items()} for d in (call.state, final))
-        spread = {name: a for name, a in cotangents.items()}
         found, initial = interpret.gradients(
-            call.cell, _spread(call), before, spread, last, NUMPY, call.sizes, call.steps
+            call.cell, _spread(call), before, summed, last, NUMPY, call.sizes, call.steps
         )
         initial = {key: a[0] for key, a in initial.items()}
-    wanted = [n for n in call.arrays if f"d_{n}" in found]
-    shaped = {
-        name: np.array(found[f"d_{name}"], dtype=call.dtype).reshape(call.arrays[name].shape)
-        for name in wanted
+    shaped = {  # what no cotangent reaches has the gradient zero
+        name: np.array(found.get(f"d_{name}", np.zeros_like(a)), dtype=call.dtype).reshape(a.shape)
+        for name, a in call.arrays.items()
     }
     tails = {key: a.shape for key, a in call.state.items()}
     return shaped, {
         key: np.array(np.broadcast_to(initial[key], tails[key]), dtype=call.dtype) for key in tails
     }
+
+
+def _summed(over: str, cotangent: Array) -> Array:
+    """The cotangent (T, B, ...) of a value that varies over less: summed over the other axes, kept as 1."""
+    axes = tuple("tb".index(axis) for axis in "tb" if axis not in over)
+    return cotangent.sum(axis=axes, keepdims=True) if axes else cotangent
 
 
 def _spread(call: Call) -> Arrays:

@@ -1,12 +1,13 @@
 """The command `elman`: what each command is told; the work is in the files beside this one.
 
-Nothing here imports torch or pydantic, so that `--help` answers at once.
+Nothing here imports torch, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -119,7 +120,7 @@ def trace(
     digits: Annotated[int, typer.Option(min=0, max=17, help="Decimals to print.")] = 4,
 ) -> None:
     """Print every number of a cell on a few steps."""
-    from elman.cli import equations  # spares pydantic
+    from elman.cli import equations  # spares yaml
 
     inputs = ([f"x={x}"] if x is not None else []) + (stream or [])
     equations.trace(cell, weights, inputs, state or [], digits)
@@ -136,7 +137,7 @@ def show(
     ] = None,
 ) -> None:
     """Print a cell's equations, what a pass makes of them, or the code."""
-    from elman.cli import equations  # spares pydantic
+    from elman.cli import equations  # spares yaml
 
     equations.show(cell, after, code)
 
@@ -144,7 +145,7 @@ def show(
 @app.command()
 def cells(json: Json = False) -> None:
     """List the published cells of the library."""
-    from elman.cli import equations  # spares pydantic
+    from elman.cli import equations  # spares yaml
 
     equations.cells(json=json)
 
@@ -157,8 +158,13 @@ def doctor() -> None:
     diagnosis.doctor()
 
 
+def _note(message: Warning | str, *_: object, **__: object) -> str:
+    return f"note: {message}\n"
+
+
 def main() -> None:
     """Run the command; what is wrong with what was given goes to standard error, exit code 1."""
+    warnings.formatwarning = _note
     try:
         app()
     except ElmanError as error:

@@ -54,3 +54,9 @@ class Cell:
     def value(self, name: str) -> Node:
         """The node that the equation of `name` computes."""
         return next(equation.value for equation in self.equations if equation.name == name)
+
+    def state_shape(self, key: str) -> Shape:
+        """The shape of a state by its key, once the cell has shapes."""
+        name = key.partition("[")[0]
+        found = next(n.shape for n in self.leaves if n.attr.role == "state" and n.attr.name == name)
+        return found or ()

@@ -16,10 +16,11 @@ from elman.ir.sizes import number
 from elman.passes.transpose import past_name
 
 Tensor = torch.Tensor
+Tensors = Sequence[Tensor | None]
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One layer's cell with shapes, and the numbers of its sizes; `names` are its arrays in order."""
 
@@ -27,18 +28,34 @@ class Layer:
     sizes: Mapping[str, int]
     names: tuple[str, ...]  # inputs, parameters and constants
     states: tuple[str, ...]
-    reasons: list[str] = field(default_factory=list)
+    kernels: dict[torch.dtype, LayerKernels] = field(default_factory=dict, repr=False)
+
+    def kernels_for(self, dtype: torch.dtype) -> LayerKernels:
+        """The compiled kernels with everything about their calls that does not change."""
+        if dtype not in self.kernels:
+            self.kernels[dtype] = LayerKernels(self, dtype)
+        return self.kernels[dtype]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kernels": {}}  # compiled again, or found in the cache, where it is loaded
+
+    def __deepcopy__(self, memo: Any) -> Layer:
+        return self
 
 
-def why_not(tensors: Sequence[Tensor]) -> str | None:
+def why_not(tensors: Tensors) -> str | None:
     """Why the compiled kernels cannot serve these tensors, or None."""
-    first = tensors[0]
-    if first.dtype not in DTYPES:
-        return f"dtype {first.dtype}: the c backend has float32 and float64"
-    if any(tensor.device.type != "cpu" for tensor in tensors):
-        return f"device {first.device}: the c backend has the CPU"
-    if any(tensor.dtype != first.dtype for tensor in tensors):
-        return "tensors of several dtypes"
+    first: torch.dtype | None = None
+    for tensor in tensors:
+        if tensor is None:
+            continue
+        if tensor.dtype not in DTYPES:
+            return f"dtype {tensor.dtype}: the c backend has float32 and float64"
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+            return f"device {tensor.device}: the c backend has dense tensors on the CPU"
+        if first is not None and tensor.dtype != first:
+            return "tensors of several dtypes"
+        first = tensor.dtype
     if torch.compiler.is_compiling():
         return "inside torch.compile"
     if torch._C._are_functorch_transforms_active():
@@ -52,25 +69,29 @@ def why_not(tensors: Sequence[Tensor]) -> str | None:
 
 def run_layer(
     layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
-) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Outputs (T, B, size) in the order of the cell's returns, and final states (B, size)."""
-    before = [state[key] for key in layer.states]
-    if why_not([*arrays, *before]) is None and 0 not in lead:
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Outputs (T, B, size) in the order of the cell's returns, and final states (B, size); no state is zero."""
+    before = [state.get(key) for key in layer.states]
+    if lead[1] and why_not([*arrays, *before]) is None:
         found = Fused.apply(layer, lead, *arrays, *before)  # type: ignore[no-untyped-call]
         count = len(layer.cell.returns)
-        return found[:count], dict(zip(layer.states, found[count:], strict=True))
+        return found[:count], found[count:]
     return _composite(layer, lead, arrays, before)
 
 
 def _composite(
-    layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], before: Sequence[Tensor]
-) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], before: Tensors
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     named = dict(zip(layer.names, arrays, strict=True))
-    state = dict(zip(layer.states, before, strict=True))
+    state = {}
+    for key, tensor in zip(layer.states, before, strict=True):
+        shape = layer.cell.state_shape(key)
+        tail = [number(size, layer.sizes) for size in shape]
+        state[key] = arrays[0].new_zeros((lead[1], *tail)) if tensor is None else tensor
     outputs, final = torch_.forward(
         layer.cell, named, state, layer.sizes, lead, layer.cell.returns
     )
-    return tuple(outputs[name] for name in layer.cell.returns), final
+    return tuple(outputs[n] for n in layer.cell.returns), tuple(final[k] for k in layer.states)
 
 
 class Fused(torch.autograd.Function):
@@ -78,46 +99,43 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, layer: Layer, lead: tuple[int, int], *tensors: Tensor
+        ctx: Any, layer: Layer, lead: tuple[int, int], *tensors: Tensor | None
     ) -> tuple[Tensor, ...]:
-        tensors = tuple(tensor.contiguous() for tensor in tensors)
-        kernels = compiled(layer.cell, DTYPES[tensors[0].dtype], layer.cell.returns)
-        call = _Call(layer, lead, kernels, tensors)
-        wanted = any(ctx.needs_input_grad)
-        outputs, kept = call.forward(wanted)
-        if wanted:
-            ctx.layer, ctx.lead, ctx.kernels = layer, lead, kernels
-            ctx.kept = tuple(kept)
-            ctx.save_for_backward(*tensors, *outputs, *kept.values())
+        given = [None if tensor is None else tensor.contiguous() for tensor in tensors]
+        assert given[0] is not None
+        kernels = layer.kernels_for(given[0].dtype)
+        training = any(ctx.needs_input_grad)
+        outputs, kept = kernels.forward(lead, given, training)
+        if training:
+            ctx.layer, ctx.lead, ctx.kernels, ctx.counts = layer, lead, kernels, len(given)
+            ctx.save_for_backward(*given, *outputs, *kept)
             ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        layer: Layer = ctx.layer
         saved = ctx.saved_tensors
-        count = len(layer.names) + len(layer.states)
-        tensors = saved[:count]
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            return (None, None, *_again(layer, ctx.lead, tensors, grads, ctx.needs_input_grad[2:]))
-        kept = dict(zip(ctx.kept, saved[len(saved) - len(ctx.kept) :], strict=True))
-        call = _Call(layer, ctx.lead, ctx.kernels, tensors)
-        return (None, None, *call.backward(kept, grads, ctx.needs_input_grad[2:]))
+        given, kept = saved[: ctx.counts], saved[ctx.counts + len(grads) :]
+        needed = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # create_graph: the gradients are to be differentiated again
+            return (None, None, *_again(ctx.layer, ctx.lead, given, grads, needed))
+        return (None, None, *ctx.kernels.backward(ctx.lead, given, kept, grads, needed))
 
 
 def _again(
     layer: Layer,
     lead: tuple[int, int],
-    tensors: Sequence[Tensor],
-    grads: Sequence[Tensor | None],
+    tensors: Tensors,
+    grads: Tensors,
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """The gradients as a graph of their own (double backward): through the torch backend."""
     count = len(layer.names)
-    outputs, final = _composite(layer, lead, tensors[:count], tensors[count:])
-    pairs = zip((*outputs, *final.values()), grads, strict=True)
+    arrays = [tensor for tensor in tensors[:count] if tensor is not None]
+    outputs, final = _composite(layer, lead, arrays, tensors[count:])
+    pairs = zip((*outputs, *final), grads, strict=True)
     live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
-    wrt = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
+    wrt = [t for t, need in zip(tensors, needed, strict=True) if need and t is not None]
     found = iter(
         torch.autograd.grad(
             [r for r, _ in live], wrt, [g for _, g in live], create_graph=True, allow_unused=True
@@ -126,113 +144,150 @@ def _again(
     return [next(found) if need else None for need in needed]
 
 
-class _Call:
-    """One call of a layer's kernels on tensors."""
+@dataclass(frozen=True)
+class _Slot:
+    """Where a kernel's array comes from: an index into what is given, or a new tensor of a shape."""
 
-    def __init__(
-        self,
-        layer: Layer,
-        lead: tuple[int, int],
-        kernels: Compiled,
-        tensors: Sequence[Tensor],
-    ) -> None:
-        self.layer, self.lead, self.kernels = layer, lead, kernels
-        count = len(layer.names)
-        self.arrays = dict(zip(layer.names, tensors[:count], strict=True))
-        self.before = dict(zip(layer.states, tensors[count:], strict=True))
-        self.like = tensors[0]
+    source: str  # "given", "kept", "grad", "last", "new", "states"
+    index: int
+    over: str
+    tail: tuple[int, ...]
 
-    def _empty(self, buffer: Buffer, more: int = 0) -> Tensor:
-        steps, batch = self.lead
-        lead = {"tb": (steps + more, batch), "t": (steps,), "b": (batch,), "": ()}[buffer.over]
-        shape = (number(size, self.layer.sizes) for size in buffer.shape)
-        return torch.empty((*lead, *shape), dtype=self.like.dtype)
+    def empty(self, lead: tuple[int, int], dtype: torch.dtype) -> Tensor:
+        steps, batch = lead
+        if self.over == "tb":
+            more = 1 if self.source == "states" else 0
+            return torch.empty((steps + more, batch, *self.tail), dtype=dtype)
+        first = {"t": (steps,), "b": (batch,), "": ()}[self.over]
+        return torch.empty((*first, *self.tail), dtype=dtype)
 
-    def forward(self, training: bool) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        """(outputs and final states, what the backward kernel is to be given by its name)."""
-        kernel, cell = self.kernels.forward, self.layer.cell
+
+class LayerKernels:
+    """The kernels of one layer and dtype, and the plan of their calls, made once."""
+
+    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
+        cell = layer.cell
+        self.layer, self.dtype = layer, dtype
+        self.compiled: Compiled = compiled(cell, DTYPES[dtype], cell.returns)
+        kernel = self.compiled.forward
+        self.numbers = kernel.numbers(layer.sizes), self.compiled.backward.numbers(layer.sizes)
+        self.given = {("user", name): k for k, name in enumerate(layer.names)}
+        self.given |= {("init", key): len(layer.names) + k for k, key in enumerate(layer.states)}
         places = kernel.program.outputs
-        wanted = {places[name] for name in cell.returns}
-        if training:
-            wanted |= {places[name] for name in self.kernels.derivation.saved}
-        held: dict[tuple[str, str], Tensor] = {}
-        for buffer in kernel.buffers:
-            key = (buffer.role, buffer.key)
-            if buffer.role in ("input", "parameter", "constant"):
-                held[key] = self.arrays[buffer.key]
-            elif buffer.role == "init":
-                held[key] = self.before[buffer.key]
-            elif buffer.role == "states":
-                if training or key in wanted:
-                    held[key] = self._empty(buffer, more=1)
-            elif buffer.role == "final" or key in wanted:
-                held[key] = self._empty(buffer)
-        self._run(kernel, held)
-        outputs = tuple(self._output(places[name], held) for name in cell.returns)
-        final = tuple(held["final", key] for key in self.layer.states)
-        kept: dict[str, Tensor] = {}
-        if training:
-            saved = self.kernels.derivation.saved
-            kept = {name: self._output(places[name], held) for name in saved}
-            kept |= {past_name(key): held["states", key] for key in self.layer.states}
-        return (*outputs, *final), kept
+        self.outputs = [kernel.keys.index(places[name]) for name in cell.returns]
+        self.finals = [kernel.keys.index(("final", key)) for key in layer.states]
+        saved = self.compiled.derivation.saved
+        self.saved = {name: kernel.keys.index(places[name]) for name in saved}
+        self.past = {past_name(k): kernel.keys.index(("states", k)) for k in layer.states}
+        self.on_slots = {k for k, key in enumerate(kernel.keys) if key[0] == "states"}
+        self.forward_slots = [self._forward_slot(k, b) for k, b in enumerate(kernel.buffers)]
+        self.wanted = {*self.outputs, *self.finals}
+        self.wanted_training = self.wanted | {*self.saved.values(), *self.past.values()}
+        self._plan_backward()
 
-    def _output(self, place: tuple[str, str], held: Mapping[tuple[str, str], Tensor]) -> Tensor:
-        found = held[place]
-        if place[0] != "states":
+    def _tail(self, buffer: Buffer) -> tuple[int, ...]:
+        return tuple(number(size, self.layer.sizes) for size in buffer.shape)
+
+    def _forward_slot(self, k: int, buffer: Buffer) -> _Slot:
+        role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
+        if (role, buffer.key) in self.given:
+            return _Slot("given", self.given[role, buffer.key], buffer.over, self._tail(buffer))
+        return _Slot("states" if k in self.on_slots else "new", k, buffer.over, self._tail(buffer))
+
+    def _plan_backward(self) -> None:
+        kernel, cell, layer = self.compiled.backward, self.layer.cell, self.layer
+        kept = {name: k for k, name in enumerate((*self.saved, *self.past))}
+        grads = {f"d_{name}": k for k, name in enumerate(cell.returns)}
+        last = {key: len(cell.returns) + k for k, key in enumerate(layer.states)}
+        self.backward_slots = []
+        for k, buffer in enumerate(kernel.buffers):
+            role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
+            source, index = "new", k
+            if role == "user":
+                source, index = "given", self.given[role, buffer.key]
+            elif role == "given":
+                known = buffer.key in kept
+                source, index = ("kept", kept[buffer.key]) if known else ("grad", grads[buffer.key])
+            elif role == "init":
+                source, index = "last", last[buffer.key]
+            elif role == "states":
+                source = "none"
+            self.backward_slots.append(_Slot(source, index, buffer.over, self._tail(buffer)))
+        places = kernel.program.outputs
+        names = [places.get(f"d_{name}") for name in layer.names]
+        names += [("final", key) for key in layer.states]
+        self.results = [None if name is None else kernel.keys.index(name) for name in names]
+
+    def forward(
+        self, lead: tuple[int, int], given: Tensors, training: bool
+    ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+        """(outputs and final states, what the backward kernel is to be given)."""
+        wanted = self.wanted_training if training else self.wanted
+        held: list[Tensor | None] = []
+        for k, slot in enumerate(self.forward_slots):
+            if slot.source == "given":
+                held.append(given[slot.index])
+            else:
+                held.append(slot.empty(lead, self.dtype) if k in wanted else None)
+        self._run(self.compiled.forward, self.numbers[0], lead, held)
+        kept: list[Tensor] = []
+        if training:
+            kept = [self._output(held, k) for k in self.saved.values()]
+            kept += [self._whole(held, k) for k in self.past.values()]
+        outputs = [self._output(held, k) for k in self.outputs]
+        return (*outputs, *(self._whole(held, k) for k in self.finals)), kept
+
+    def _whole(self, held: Tensors, k: int) -> Tensor:
+        found = held[k]
+        assert found is not None
+        return found
+
+    def _output(self, held: Tensors, k: int) -> Tensor:
+        found = self._whole(held, k)
+        if k not in self.on_slots:
             return found
         # a tensor of its own on the slots behind the first, not a view: it may be changed in place
         shape = (found.shape[0] - 1, *found.shape[1:])
-        return torch.empty(0, dtype=found.dtype).set_(
-            found.untyped_storage(), found.stride(0), shape, found.stride()
-        )
+        fresh = torch.empty(0, dtype=found.dtype)
+        return fresh.set_(found.untyped_storage(), found.stride(0), shape, found.stride())
 
     def backward(
         self,
-        kept: Mapping[str, Tensor],
-        grads: Sequence[Tensor | None],
+        lead: tuple[int, int],
+        given: Tensors,
+        kept: Sequence[Tensor],
+        grads: Tensors,
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        kernel, cell, layer = self.kernels.backward, self.layer.cell, self.layer
-        given = dict(kept)
-        count = len(cell.returns)
-        for name, g in zip(cell.returns, grads[:count], strict=True):
-            given[f"d_{name}"] = g if g is not None else self._zeros(name)
-        last = dict(zip(layer.states, grads[count:], strict=True))
-        names = [("output", f"d_{n}") for n in layer.names] + [("final", k) for k in layer.states]
-        places = {("output", name): place for name, place in kernel.program.outputs.items()}
-        needs = {places.get(key, key) for key, need in zip(names, needed, strict=True) if need}
-        held: dict[tuple[str, str], Tensor] = {}
-        for buffer in kernel.buffers:
-            key = (buffer.role, buffer.key)
+        wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
+        held: list[Tensor | None] = []
+        for k, slot in enumerate(self.backward_slots):
             found: Tensor | None = None
-            if buffer.role in ("input", "parameter", "constant"):
-                found = self.arrays[buffer.key]
-            elif buffer.role == "given":
-                found = given[buffer.key].contiguous()
-            elif buffer.role == "init":
-                g = last[buffer.key]
-                found = None if g is None else g.contiguous()
-            elif key in needs:
-                found = self._empty(buffer)
-            if found is not None:
-                held[key] = found
-        self._run(kernel, held)
-        given_away: set[int] = set()
+            match slot.source:
+                case "given":
+                    found = given[slot.index]
+                case "kept":
+                    found = kept[slot.index]
+                case "grad":
+                    found = grads[slot.index]
+                    found = slot.empty(lead, self.dtype).zero_() if found is None else found.contiguous()
+                case "last":
+                    found = grads[slot.index]
+                    found = None if found is None else found.contiguous()
+                case "new" if k in wanted:
+                    found = slot.empty(lead, self.dtype)
+            held.append(found)
+        self._run(self.compiled.backward, self.numbers[1], lead, held)
         result: list[Tensor | None] = []
-        for key, need in zip(names, needed, strict=True):
-            found = held.get(places.get(key, key)) if need else None
-            if found is not None and id(found) in given_away:
+        given_away: set[int] = set()
+        for place, need in zip(self.results, needed, strict=True):
+            found = held[place] if need and place is not None else None
+            if found is not None and place in given_away:
                 found = found.clone()  # two biases that only ever add have one gradient
-            given_away.add(id(found))
+            given_away.add(-1 if place is None else place)
             result.append(found)
         return result
 
-    def _zeros(self, name: str) -> Tensor:
-        value = self.layer.cell.value(name)
-        shape = (number(size, self.layer.sizes) for size in value.shape or ())
-        return torch.zeros((*self.lead, *shape), dtype=self.like.dtype)
-
-    def _run(self, kernel: Kernel, held: Mapping[tuple[str, str], Tensor]) -> None:
-        addresses = {key: tensor.data_ptr() for key, tensor in held.items()}
-        kernel.run(*self.lead, self.layer.sizes, addresses)
+    def _run(self, kernel: Kernel, numbers: Any, lead: tuple[int, int], held: Tensors) -> None:
+        addresses = [None if tensor is None else tensor.data_ptr() for tensor in held]
+        kernel.run(*lead, numbers, addresses)

@@ -66,6 +66,11 @@ class Recurrent(torch.nn.Module):
         self.sizes = dict(sizes or {})
         self.main, self.others = _inputs(self.cell)
         self._layers = self._plan_layers()
+        sizes, shape = self._layers[0].sizes, self.cell.typed.shape
+        self._tails = {
+            name: tuple(number(size, sizes) for size in shape(name.partition("[")[0]))
+            for name in (*self.cell.inputs, *self.cell.states)
+        }
         self._make_parameters(device, dtype)
         self.reset_parameters()
         if c_compile.find_compiler() is None:
@@ -137,8 +142,8 @@ class Recurrent(torch.nn.Module):
         """Output and final state; the output is a tuple where the cell returns several names."""
         inputs, batched = self._check_inputs(x, others)
         lead = self._lead(inputs)
-        before = self._check_state(state, lead[1], batched, inputs)
-        finals: list[State] = []
+        before = self._check_state(state, lead[1], batched) if state else {}
+        finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
         for k, layer in enumerate(self._layers):
             arrays = [self._array(name, k, inputs) for name in layer.names]
@@ -149,7 +154,10 @@ class Recurrent(torch.nn.Module):
                 if self.dropout:
                     below = torch.nn.functional.dropout(below, self.dropout, self.training)
                 inputs = {**inputs, self.main or "": below}
-        after = {name: torch.stack([final[name] for final in finals]) for name in self.cell.states}
+        after = {}
+        for k, name in enumerate(self.cell.states):
+            layers = [final[k] for final in finals]
+            after[name] = torch.stack(layers) if len(layers) > 1 else layers[0].unsqueeze(0)
         return self._shape_out(outputs, batched), after if batched else _squeeze(after)
 
     def step(
@@ -178,7 +186,7 @@ class Recurrent(torch.nn.Module):
     # ---- what is given ----
 
     def _over(self, name: str) -> str:
-        return next((n.over for n in self.cell.typed.cell.leaves if n.attr.name == name), "tb")
+        return self.cell.typed.over.get(name, "tb")
 
     def _check_inputs(self, x: Tensor | None, others: dict[str, Tensor]) -> tuple[State, bool]:
         given = dict(others)
@@ -204,7 +212,7 @@ class Recurrent(torch.nn.Module):
         over = self._over(name)
         shape = self.cell.typed.shape(name)
         lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
-        width = tuple(number(size, self._layers[0].sizes) for size in shape)
+        width = self._tails[name]
         if tensor.dim() != lead + len(shape) or tuple(tensor.shape[lead:]) != width:
             words = {"tb": "T, B, " if batched else "T, ", "t": "T, ", "b": "B, " if batched else ""}
             raise ShapeProblem(
@@ -243,12 +251,9 @@ class Recurrent(torch.nn.Module):
             raise ShapeProblem("E212", "a sequence of no steps", rule="The layer needs one step or more.")
         return next(iter(steps.values())), next(iter(batch.values()), 1)
 
-    def _check_state(
-        self, state: State | None, batch: int, batched: bool, inputs: State
-    ) -> State:
-        like = next(iter(inputs.values()))
-        given = dict(state or {})
-        for name in given:
+    def _check_state(self, state: State, batch: int, batched: bool) -> State:
+        found: State = {}
+        for name, tensor in state.items():
             if name not in self.cell.states:
                 raise NameProblem(
                     "E406",
@@ -256,19 +261,15 @@ class Recurrent(torch.nn.Module):
                     rule=f"Its states are {', '.join(self.cell.states)}.",
                     fix=nearest(name, self.cell.states) or None,
                 )
-        found: State = {}
-        for name in self.cell.states:
-            sizes = self._layers[0].sizes
-            tail = tuple(number(size, sizes) for size in self.cell.typed.shape(name))
+            tail = self._tails[name]
             wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
-            if name in given and tuple(given[name].shape) != wanted:
+            if tuple(tensor.shape) != wanted:
                 raise ShapeProblem(
                     "E213",
-                    f"the state {name} is {tuple(given[name].shape)}, and the layer needs {wanted}",
+                    f"the state {name} is {tuple(tensor.shape)}, and the layer needs {wanted}",
                     rule="(num_layers, B, size)." if batched else "(num_layers, size) without a batch.",
                 )
-            full = (self.num_layers, batch, *tail)
-            found[name] = given[name].reshape(full) if name in given else like.new_zeros(full)
+            found[name] = tensor if batched else tensor.unsqueeze(1)
         return found
 
     def _array(self, name: str, layer: int, inputs: State) -> Tensor:

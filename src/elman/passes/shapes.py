@@ -6,6 +6,7 @@ split form.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,14 +26,20 @@ class Typed:
 
     def shape(self, name: str) -> Shape:
         """The shape of a parameter, input, state key or value by its name."""
-        for equation in self.cell.equations:
-            if equation.name == name and equation.value.shape is not None:
-                return equation.value.shape
-        for n in self.cell.leaves:
-            if name in (n.attr.key, n.attr.name):
-                found: Shape = n.attr.shape
-                return found
-        raise KeyError(name)
+        return self.shapes[name if name in self.shapes else name.partition("[")[0]]
+
+    @functools.cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Every shape by name."""
+        found: dict[str, Shape] = {}
+        for n in reversed(self.cell.leaves):
+            found[n.attr.key] = found[n.attr.name] = n.shape or ()
+        return found | {e.name: e.value.shape or () for e in self.cell.equations}
+
+    @functools.cached_property
+    def over(self) -> Mapping[str, str]:
+        """What every input and weight varies over."""
+        return {n.attr.name: n.over for n in self.cell.leaves if n.attr.role != "state"}
 
 
 def infer_shapes(cell: Cell) -> Typed:

@@ -6,9 +6,10 @@ back as given streams: what is dear (a product, tanh) is saved by the forward ru
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-from elman.ir import Carry, Node, System, Value, const, leaf, node, topological
+from elman.ir import Carry, Node, System, Value, leaf, node, topological
 from elman.ir.node import substitute
 from elman.passes.differentiate import gradients
 
@@ -34,8 +35,8 @@ def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
     wanted = _wanted(system)
     found = gradients(seeds, wanted)
     labels = [(v.name, v.node) for v in system.labels]
-    save = _Save(system, {n: name for name, n in reversed(labels)})
-    zero = {n: node("fill", (const(0),), n.shape) for n in wanted}
+    save = _Save(system, {n: name for name, n in reversed(labels)}, cotangents)
+    zero = {n: node("less", (n, n)) for n in wanted}  # 0 with the axes of n, NaN or not
     roots = {n: found.get(n, zero[n]) for n in wanted}
     replaced = save.replace([*roots.values(), *found.values()])
     carries = tuple(
@@ -43,13 +44,16 @@ def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
     )
     gradient_of = [(n, replaced[g]) for n, g in roots.items() if n.attr.role != "state"]
     values = tuple(Value(f"d_{n.attr.name}", g) for n, g in gradient_of)
-    names = [Value(f"d_{name}", replaced[found[n]]) for name, n in labels if n in found]
-    names += [  # z = sigmoid(a): the cotangent of a is what enters z
-        Value(f"d_{name}_in", replaced[found[n.args[0]]])
-        for name, n in labels
-        if len(n.args) == 1 and n.args[0] in found
+    inner = [  # z = sigmoid(a): the cotangent of a is what enters z
+        (f"{name}_in", n.args[0]) for name, n in labels if len(n.args) == 1
     ]
-    backward = System(system.name, carries, values, not system.reverse, tuple(names))
+    taken = {value.name for value in values}  # a weight may be called as what enters an equation is
+    names: dict[str, Node] = {}
+    for name, n in (*labels, *inner):
+        if n in found and f"d_{name}" not in taken:
+            names.setdefault(f"d_{name}", replaced[found[n]])
+    spoken = tuple(Value(name, n) for name, n in names.items())
+    backward = System(system.name, carries, values, not system.reverse, spoken)
     return Transposed(backward, save.values())
 
 
@@ -82,10 +86,14 @@ def _wanted(system: System) -> list[Node]:
 class _Save:
     """Decides which forward values are saved, and puts leaves in their place."""
 
-    def __init__(self, system: System, labels: dict[Node, str]) -> None:
+    def __init__(
+        self, system: System, labels: dict[Node, str], cotangents: tuple[str, ...]
+    ) -> None:
         roots = [c.next for c in system.carries] + [v.node for v in system.outputs]
         self.forward = set(topological(roots))
         self.labels = labels
+        self.cotangents = {f"d_{name}" for name in cotangents}  # given by these names already
+        self.taken = self.cotangents | set(labels.values())
         self.map: dict[Node, Node] = {}
         self.saved: dict[Node, str] = {}
 
@@ -108,13 +116,21 @@ class _Save:
         if n.op == "leaf":
             self.map[n] = past(n) if n.attr.role == "state" else n
         elif n in dear or (needed and n.over and not self._cheap(n)):
-            self.saved[n] = self.labels.get(n, f"saved_{len(self.saved) + 1}")
+            self.saved[n] = self._name(n)
             self.map[n] = given(self.saved[n], n)
         elif n.op in CHEAP or n.over == "":
             if all(arg in self.map for arg in n.args):
                 self.map[n] = node(n.op, tuple(self.map[arg] for arg in n.args), n.attr)
         elif n.op == "const":
             self.map[n] = n
+
+    def _name(self, n: Node) -> str:
+        """The user's name of a saved value, or one that nothing else has."""
+        name = self.labels.get(n, "saved_1")
+        if n not in self.labels or name in self.cotangents:
+            name = next(c for k in itertools.count(1) if (c := f"saved_{k}") not in self.taken)
+            self.taken.add(name)
+        return name
 
     def _cheap(self, n: Node) -> bool:
         """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""

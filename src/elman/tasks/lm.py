@@ -31,8 +31,9 @@ import torch
 from torch.nn import functional as F
 
 from elman.cell import Cell
-from elman.errors import DataProblem, ElmanError, FileProblem
+from elman.errors import DataProblem, ElmanError, Fact, FileProblem, NameProblem
 from elman.nn import Recurrent
+from elman.tasks.dropout import Dropout
 from elman.tasks.model_folder import (
     CONFIG,
     WEIGHTS,
@@ -58,16 +59,18 @@ class LanguageModel(torch.nn.Module):
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
         self.embedding = torch.nn.Embedding(config.vocabulary_size, config.embedding_size)
+        cell = Cell(config.equations, config.cell)
+        _check_streams(cell)
         self.recurrent = Recurrent(
-            Cell(config.equations, config.cell),
+            cell,
             config.embedding_size,
             config.hidden_size,
             config.num_layers,
             sizes=dict(config.sizes) or None,
             dropout=config.dropout if config.num_layers > 1 else 0.0,
         )
-        self.dropout = torch.nn.Dropout(config.dropout)
-        self.output = torch.nn.Linear(config.hidden_size, config.vocabulary_size)
+        self.dropout = Dropout(config.dropout)
+        self.output = torch.nn.Linear(self.recurrent.output_size, config.vocabulary_size)
 
     def forward(
         self, ids: torch.Tensor, state: Tensors | None = None
@@ -84,6 +87,19 @@ class LanguageModel(torch.nn.Module):
     def save(self, folder: Path, figures: dict[str, Any]) -> None:
         """Write the model folder."""
         save_model_folder(folder, self.config, self.vocabulary, self.state_dict(), figures)
+
+
+def _check_streams(cell: Cell) -> None:
+    """E412 where a cell has not one stream in and one out."""
+    for what, names in (("inputs", cell.inputs), ("outputs", cell.returns)):
+        if len(names) != 1:
+            raise NameProblem(
+                "E412",
+                f"a language model needs a cell of one stream in and one out, not of {len(names)} "
+                f"{what}",
+                facts=[Fact(f"its {what}", ", ".join(names) or "none", f"in cell {cell.name!r}")],
+                rule="It gives the cell one vector a character and reads one back.",
+            )
 
 
 def load(folder: Path) -> LanguageModel:

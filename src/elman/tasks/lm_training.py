@@ -125,7 +125,7 @@ def start(
     >>> cell = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)")
     >>> options = {"steps": 2, "hidden_size": 8}
     >>> trained = start(Path("book.txt"), cell, Path("runs/book"), options=options)
-    612 characters to learn from, 68 to validate on, 10 distinct
+    612 characters to learn from, 68 to validate on, 11 distinct
     ...
     >>> trained.outcome.ended, trained.outcome.step
     ('steps', 2)
@@ -138,19 +138,11 @@ def start(
     with new_run(run_path, overwrite=overwrite) as run:
         text = read_text(text_path)
         data = _data(text, settings)
-        counted = _count(data)
-        display.line(_describe(data, counted))
-        path = str(text_path.absolute())
-        config = RunConfig(
-            text=TextFile(path=path, sha256=sha256(text), characters=len(text)),
-            cell=cell.name,
-            equations=str(cell),
-            counted=counted,
-            settings=settings,
-        )
-        run.write_config(config.model_dump(mode="json"))
+        config = _configure(text_path, text, cell, settings, _count(data))
         torch.manual_seed(settings.seed)
         task = _task(config, data)
+        display.line(_describe(data, config, task.model))
+        run.write_config(config.model_dump(mode="json"))
         begin(task, settings, run)
     return _finish(task, config, RunFolder(run_path), display)
 
@@ -217,13 +209,29 @@ def _count(data: Data) -> CountedFigure:
     return CountedFigure(order=counted.order, nats_per_char=counted.nats_per_char)
 
 
-def _describe(data: Data, counted: CountedFigure) -> str:
-    characters = len(data.streams.ids)
+def _configure(
+    text_path: Path, text: str, cell: Cell, settings: LanguageModelSettings, counted: CountedFigure
+) -> RunConfig:
+    path = str(text_path.absolute())
+    return RunConfig(
+        text=TextFile(path=path, sha256=sha256(text), characters=len(text)),
+        cell=cell.name,
+        equations=str(cell),
+        counted=counted,
+        settings=settings,
+    )
+
+
+def _describe(data: Data, config: RunConfig, model: lm.LanguageModel) -> str:
+    """What is learned from, what counting reaches there, and what is to learn it."""
+    characters, counted = len(data.streams.ids), config.counted
     part = "" if characters <= COUNTED_CHARACTERS else f" of its last {COUNTED_CHARACTERS:,}"
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     return (
         f"{characters:,} characters to learn from, {len(data.validation):,} to validate on, "
         f"{len(data.vocabulary)} distinct\n"
-        f"{counted.order}-gram Kneser-Ney{part}: {in_nats_and_bits(counted.nats_per_char)}"
+        f"{counted.order}-gram Kneser-Ney{part}: {in_nats_and_bits(counted.nats_per_char)}\n"
+        f"cell {config.cell}, {parameters:,} parameters, backend {model.recurrent.explain()}"
     )
 
 
@@ -260,7 +268,7 @@ def _check_options(
         for name, value in options.items()
         if value != recorded.get(name)
     ]
-    if cell is not None and str(cell) != config.equations:
+    if cell is not None and cell != Cell(config.equations):
         facts.append(Fact("cell", repr(cell.name), f"but its equations differ in {run.config}"))
     if facts:
         raise FileProblem(

@@ -1,5 +1,6 @@
 """Every named value of a run, shown."""
 
 from elman.trace.record import Trace, record
+from elman.trace.worked import Line, Read, Step
 
-__all__ = ["Trace", "record"]
+__all__ = ["Line", "Read", "Step", "Trace", "record"]

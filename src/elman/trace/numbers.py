@@ -1,0 +1,67 @@
+"""Numbers as on a board: so many decimals, no trailing zeros, long vectors elided honestly."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+LONGEST = 8  # entries of a vector that are all shown
+ENDS = 3  # entries shown at the beginning of a longer one
+LARGE = 1e9  # from here on with an exponent
+
+
+def number(value: float, digits: int = 4, given: bool = False) -> str:
+    """A number with at most so many decimals; a given one never becomes 0 by rounding.
+
+    >>> number(0.80049902), number(1.10000), number(-0.00001), number(1.23456e12)
+    ('0.8005', '1.1', '0', '1.2346e12')
+    >>> number(0.00001, given=True)
+    '1e-5'
+    """
+    if not math.isfinite(value):
+        return str(float(value))
+    if abs(value) >= LARGE:
+        mantissa, power = f"{value:.{digits}e}".split("e")
+        return f"{_trimmed(mantissa)}e{int(power)}"
+    text = _trimmed(f"{value:.{digits}f}")
+    if text in ("0", "-0"):
+        return _tiny(value) if given and value else "0"
+    return text
+
+
+def _tiny(value: float) -> str:
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{_trimmed(mantissa)}e{int(power)}"
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def array(value: Array, digits: int = 4, given: bool = False) -> str:
+    """A value: a number, a vector in round brackets, a matrix in square ones by its rows.
+
+    >>> array(np.array([0.5])), array(np.array([1, 2])), array(np.eye(2))
+    ('0.5', '(1, 2)', '[[1, 0], [0, 1]]')
+    >>> array(np.arange(64) / 10)
+    '(0, 0.1, 0.2, ..., 6.3; 64 values)'
+    """
+    if value.size == 1:
+        return number(value.item(), digits, given)
+    if value.ndim == 2:
+        if max(value.shape) > LONGEST:
+            return f"[{value.shape[0]} x {value.shape[1]} values]"
+        return "[" + ", ".join("[" + _entries(row, digits, given) + "]" for row in value) + "]"
+    return f"({_entries(value, digits, given)})"
+
+
+def _entries(value: Array, digits: int, given: bool) -> str:
+    numbers = value.tolist()
+    if len(numbers) <= LONGEST:
+        return ", ".join(number(each, digits, given) for each in numbers)
+    shown = ", ".join(number(each, digits, given) for each in numbers[:ENDS])
+    return f"{shown}, ..., {number(numbers[-1], digits, given)}; {len(numbers)} values"
