@@ -32,17 +32,13 @@ def test_a_written_text_reads_back_to_the_same_lines_and_cell(text: Text):
     again = read(write(text))
     assert again.text == text
     assert again.cell == lower(text)[0]
+    assert len(write_text(text).splitlines()) == len(text.lines)
 
 
 @given(texts())
 def test_a_cell_alone_is_written_as_a_text_that_reads_back_to_it(text: Text):
     cell, _ = lower(text)
     assert read(write_cell(cell)).cell == cell
-
-
-@given(texts())
-def test_plain_text_is_written_for_every_cell(text: Text):
-    assert len(write_text(text).splitlines()) == len(text.lines)
 
 
 @given(expressions(states, streams))
@@ -82,7 +78,7 @@ def _pairs(text: str) -> list[tuple[int, int]]:
         ("(-a)**2", "(-a)**2"),
         ("a**(-2)", "a ** -2"),
         ("a**(b**c)", "a ** b**c"),
-        ("(a**b)**c", "(a**b) ** c"),
+        ("(a**b)**c", "(a**b)**c"),
         ("(a + b).T @ x[t]", "(a + b).T @ x[t]"),
         ("-(-a)", "--a"),
         ("a - (-b)", "a - -b"),
@@ -178,11 +174,11 @@ def test_plain_text_is_for_the_eye():
 
 def test_a_deep_tree_is_written_read_and_compared_without_recursion():
     expr = At("x")
-    for _ in range(20_000):
+    for _ in range(10_000):
         expr = Binary("+", expr, Unary("-", At("h", 1)))
     text = write_expression(expr)
     again = right_side(text)
     assert again == expr
     assert hash(again) == hash(expr)
-    assert len(repr(expr)) > 20_000
-    assert math.isclose(len(text), 20_000 * len(" + -h[t-1]"), rel_tol=0.01)
+    assert len(repr(expr)) > 10_000
+    assert math.isclose(len(text), 10_000 * len(" + -h[t-1]"), rel_tol=0.01)

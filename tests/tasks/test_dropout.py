@@ -28,7 +28,7 @@ def test_gradient_is_zero_where_the_value_is():
     y = Dropout(0.25)(x)
     y.sum().backward()
     assert x.grad is not None
-    assert torch.equal(x.grad, torch.where(y == 0, 0.0, 4 / 3).double())
+    assert torch.equal(x.grad, torch.where(y == 0, 0.0, torch.full_like(y, 4 / 3)))
 
 
 def test_one_seed_one_mask_and_none_in_evaluation():

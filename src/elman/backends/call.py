@@ -244,21 +244,17 @@ def gradients(
     call: Call, cotangents: Arrays, final: Arrays, backend: str
 ) -> tuple[Arrays, Arrays]:
     """`d_x`, `d_W`, ... in the shapes of `call.arrays`, and the cotangents of the initial states."""
-    summed = {name: _summed(call.cell.value(name).over, a) for name, a in cotangents.items()}
+    data = (call.cell, call.arrays, call.state, cotangents, final)
     if backend == "c":
-        found, initial = c_run.gradients(
-            call.cell, call.arrays, call.state, summed, final, call.sizes, call.lead
-        )
+        found, initial = c_run.gradients(*data, call.sizes, call.lead)
     elif backend == "torch":
         torch_ = _torch_backend()
-        found, initial = torch_.gradients(
-            call.cell, call.arrays, call.state, cotangents, final, call.sizes, call.lead
-        )
+        found, initial = torch_.gradients(*data, call.sizes, call.lead)
         found, initial = torch_.arrays(found), torch_.arrays(initial)
     else:
         before, last = ({k: a[None] for k, a in d.items()} for d in (call.state, final))
         found, initial = interpret.gradients(
-            call.cell, _spread(call), before, summed, last, NUMPY, call.sizes, call.steps
+            call.cell, _spread(call), before, cotangents, last, NUMPY, call.sizes, call.steps
         )
         initial = {key: a[0] for key, a in initial.items()}
     shaped = {  # what no cotangent reaches has the gradient zero
@@ -269,12 +265,6 @@ def gradients(
     return shaped, {
         key: np.array(np.broadcast_to(initial[key], tails[key]), dtype=call.dtype) for key in tails
     }
-
-
-def _summed(over: str, cotangent: Array) -> Array:
-    """The cotangent (T, B, ...) of a value that varies over less: summed over the other axes, kept as 1."""
-    axes = tuple("tb".index(axis) for axis in "tb" if axis not in over)
-    return cotangent.sum(axis=axes, keepdims=True) if axes else cotangent
 
 
 def _spread(call: Call) -> Arrays:

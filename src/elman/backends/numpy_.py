@@ -76,6 +76,13 @@ def _outer_sum(a: Array, b: Array) -> Array:
     return np.asarray(rows[0].T @ rows[1])[None, None]
 
 
+def _join(parts: list[Array]) -> Array:
+    """One after the other in time; a part that does not vary over the batch is spread over it."""
+    batch = max(part.shape[1] for part in parts)
+    spread = [np.broadcast_to(p, (p.shape[0], batch, *p.shape[2:])) for p in parts]
+    return np.concatenate(spread, axis=0)
+
+
 STRUCTURAL = {
     "const": lambda n, args, sizes: np.full((1, 1), n.attr),
     "size": lambda n, args, sizes: np.full((1, 1), float(number(n.attr, sizes))),
@@ -92,7 +99,7 @@ STRUCTURAL = {
 
 NUMPY = Ops(
     apply=pointwise(POINTWISE) | STRUCTURAL,
-    join=lambda parts: np.concatenate(parts, axis=0),
+    join=_join,
     outer_sum=_outer_sum,
     sum_over=lambda a, axes: a.sum(axis=axes, keepdims=True),
 )

@@ -79,6 +79,12 @@ def _outer_sum(a: Tensor, b: Tensor) -> Tensor:
     return (rows[0].T @ rows[1])[None, None]
 
 
+def _join(parts: list[Tensor]) -> Tensor:
+    """One after the other in time; a part that does not vary over the batch is spread over it."""
+    batch = max(part.shape[1] for part in parts)
+    return torch.cat([p.expand(p.shape[0], batch, *p.shape[2:]) for p in parts], dim=0)
+
+
 def table(like: Tensor) -> Ops:
     """The ops for tensors of one dtype and device."""
 
@@ -100,7 +106,7 @@ def table(like: Tensor) -> Ops:
     }
     return Ops(
         apply=LIFTED | structural,
-        join=lambda parts: torch.cat(parts, dim=0),
+        join=_join,
         outer_sum=_outer_sum,
         sum_over=lambda a, axes: a.sum(dim=axes, keepdim=True),
     )

@@ -1,12 +1,12 @@
 """What a machine runs, block of time by block of time.
 
-    invariant   once per call: what no step changes (A = U - U.T)
-    for each block of steps, in the plan's direction:
-        prologue    all steps of the block at once: what needs no state (W @ x[t])
-        scan        step after step: the states, and what the epilogue needs of each step
-        epilogue    all steps at once: what can wait (read-outs, gradients of the inputs)
-        totals      sums over the block's steps, added to those of the blocks before
-    final       once: what follows from the totals (the gradient of U through A)
+invariant   once per call: what no step changes (A = U - U.T)
+for each block of steps, in the plan's direction:
+    prologue    all steps of the block at once: what needs no state (W @ x[t])
+    scan        step after step: the states, and what the epilogue needs of each step
+    epilogue    all steps at once: what can wait (read-outs, gradients of the inputs)
+    totals      sums over the block's steps, added to those of the blocks before
+final       once: what follows from the totals (the gradient of U through A)
 """
 
 from __future__ import annotations

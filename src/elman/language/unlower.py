@@ -44,6 +44,7 @@ INFIX = {
 CALLS = {"amax": "max", "maximum": "max", "minimum": "min"}
 CONTRACTIONS: dict[str, Callable[..., Expr]] = {
     "ij,j->i": lambda a, b: Binary("@", a, b),
+    "ij,i->j": lambda a, b: Binary("@", Transpose(a), b),
     "i,i->": lambda a, b: Call("dot", (a, b)),
     "ij->ji": Transpose,
     "i->": lambda a: Call("sum", (a,)),
@@ -85,7 +86,7 @@ def write_equations(equations: Iterable[Valued]) -> list[Equation]:
     for each in equations:
         if each.per_step and each.value.args:
             at_step.setdefault(each.value, At(each.name))
-    return [_equation(each, at_step if each.per_step else once) for each in equations]
+    return [_equation(each, at_step) for each in equations]
 
 
 def _equation(each: Valued, named: dict[Node, Expr]) -> Equation:
@@ -139,7 +140,7 @@ def _maker(n: Node) -> Callable[..., Expr]:
         case op if op in INFIX:
             return lambda a, b: Binary(INFIX[op], a, b)
     function = CALLS.get(n.op, n.op)
-    function += "" if n.attr is None else f"[{n.attr}]"
+    function += "" if n.attr is None or n.op == "total" else f"[{n.attr}]"
     return _call(function)
 
 

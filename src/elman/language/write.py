@@ -164,7 +164,7 @@ def _python(expr: Expr, parts: list[Written]) -> Written:
 
 
 def _python_at(name: str, lag: int) -> str:
-    return f"{name}[t-{lag}]" if lag else f"{name}[t]"
+    return f"{name}[t{-lag:+d}]" if lag else f"{name}[t]"
 
 
 _LOW = str.maketrans("0123456789-t", "₀₁₂₃₄₅₆₇₈₉₋ₜ")
@@ -210,7 +210,7 @@ def _plain_name(name: str) -> str:
 
 
 def _plain_at(name: str, lag: int) -> str:
-    return _plain_name(name) + (f"t-{lag}" if lag else "t").translate(_LOW)
+    return _plain_name(name) + (f"t{-lag:+d}" if lag else "t").translate(_LOW)
 
 
 PYTHON = _Notation(_python, str, _python_at)

@@ -31,7 +31,7 @@ def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
     """
     outputs = {value.name: value.node for value in system.outputs}
     seeds = [(c.next, _carry_leaf(c)) for c in system.carries]
-    seeds += [(outputs[name], given(f"d_{name}", outputs[name])) for name in cotangents]
+    seeds += [(outputs[name], _cotangent(name, outputs[name])) for name in cotangents]
     wanted = _wanted(system)
     found = gradients(seeds, wanted)
     labels = [(v.name, v.node) for v in system.labels]
@@ -58,8 +58,13 @@ def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
 
 
 def given(name: str, like: Node) -> Node:
-    """A stream that the caller hands in: a cotangent, or a saved value."""
+    """A stream that the caller hands in: a saved value."""
     return leaf(name, "given", like.over, 0, like.shape)
+
+
+def _cotangent(name: str, like: Node) -> Node:
+    """The caller's cotangent of an output: of every step and row, even where the output is one for all."""
+    return leaf(f"d_{name}", "given", "tb", 0, like.shape)
 
 
 def past(previous: Node) -> Node:
@@ -135,6 +140,13 @@ class _Save:
     def _cheap(self, n: Node) -> bool:
         """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""
         return n.op == "const" or (n.op in CHEAP and all(arg in self.map for arg in n.args))
+
+    def _name(self, n: Node) -> str:
+        """`tanh_c` for the tanh of c; a number where that says nothing or is taken."""
+        inner = [self.labels.get(arg, arg.attr.name if arg.op == "leaf" else "") for arg in n.args]
+        name = f"{n.op}_{inner[0]}" if len(inner) == 1 and inner[0] else ""
+        taken = {*self.labels.values(), *self.saved.values()}
+        return name if name and name not in taken else f"saved_{len(self.saved) + 1}"
 
     def values(self) -> tuple[Value, ...]:
         return tuple(Value(name, n) for n, name in self.saved.items())

@@ -12,9 +12,9 @@ class Dropout(torch.nn.Module):
     >>> layer.eval()(torch.ones(3))
     tensor([1., 1., 1.])
 
-    On the CPU torch draws each value's chance by itself (17 ms for two million, a tenth of a training
-    step of the language model); here one 64-bit draw serves four values (2 ms), so that p is kept to
-    1/65536. It draws from torch's own generator: `torch.manual_seed` repeats it.
+    On the CPU torch draws each value's chance by itself (17 ms for two million values, a tenth of a
+    training step of the language model); here one 64-bit draw serves four values (2 ms), and p is
+    kept to 1/65536. The draws are those of torch's own generator: `torch.manual_seed` repeats them.
 
     Source: Srivastava et al., "Dropout" (2014).
     """

@@ -27,7 +27,7 @@ from elman.tasks.schedule import factor
 from elman.tasks.settings import TrainingSettings
 from elman.tasks.tensor_file import Tensors, check_tensors, read_tensors, write_tensors
 
-MEASURED_STEPS, MEASURED_SECONDS = 12, 8.0  # the warm-up that turns minutes into steps
+MEASURED_STEPS, MEASURED_SECONDS = 30, 8.0  # the warm-up that turns minutes into steps
 VALIDATION_SHARE = 0.05  # of the minutes
 
 

@@ -58,7 +58,7 @@ class LanguageModelSettings(TrainingSettings):
     hidden_size: PositiveInt = 512
     num_layers: PositiveInt = 1
     sizes: dict[str, PositiveInt] = Field(default_factory=dict)  # more sizes of the cell
-    dropout: float = Field(default=0.25, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.25, ge=0.0, le=0.99)
     sequence_length: PositiveInt = 128
 
 

@@ -1,4 +1,7 @@
-"""Numbers as on a board: so many decimals, no trailing zeros, long vectors elided honestly."""
+"""Numbers as on a board: so many decimals, exact ones as short as they are, long vectors elided.
+
+Zeros at the end say that a number was rounded: `1` is one, `1.0000` nearly.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +15,33 @@ Array = np.ndarray[Any, Any]
 LONGEST = 8  # entries of a vector that are all shown
 ENDS = 3  # entries shown at the beginning of a longer one
 LARGE = 1e9  # from here on with an exponent
+EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
 
 
 def number(value: float, digits: int = 4, given: bool = False) -> str:
     """A number with at most so many decimals; a given one never becomes 0 by rounding.
 
-    >>> number(0.80049902), number(1.10000), number(-0.00001), number(1.23456e12)
-    ('0.8005', '1.1', '0', '1.2346e12')
+    >>> number(0.80049902), number(1.1), number(-0.0), number(1.00001), number(1.23456e12)
+    ('0.8005', '1.1', '0', '1.0000', '1.2346e12')
     >>> number(0.00001, given=True)
     '1e-5'
     """
     if not math.isfinite(value):
         return str(float(value))
     if abs(value) >= LARGE:
-        mantissa, power = f"{value:.{digits}e}".split("e")
-        return f"{_trimmed(mantissa)}e{int(power)}"
-    text = _trimmed(f"{value:.{digits}f}")
-    if text in ("0", "-0"):
-        return _tiny(value) if given and value else "0"
-    return text
+        return _with_exponent(value, digits)
+    text = f"{value:.{digits}f}"
+    is_zero = float(text) == 0
+    if given and is_zero and value:
+        return _with_exponent(value, 1)
+    if is_zero:
+        text = text.removeprefix("-")
+    is_exact = abs(float(text) - value) <= EXACT * max(1.0, abs(value))
+    return _trimmed(text) if is_exact else text
 
 
-def _tiny(value: float) -> str:
-    mantissa, power = f"{value:.1e}".split("e")
+def _with_exponent(value: float, digits: int) -> str:
+    mantissa, power = f"{value:.{digits}e}".split("e")
     return f"{_trimmed(mantissa)}e{int(power)}"
 
 

@@ -47,7 +47,7 @@ class Trace:
     once: Step = field(default=Step(0, (), ()))
 
     def to_text(self, digits: int = 4) -> str:
-        """As plain text: the formula, the numbers put in, the result; `digits` decimals are shown."""
+        """As plain text: formula, numbers put in, result; at most `digits` decimals."""
         return write_text((self.once, *self.steps), digits)
 
     def __str__(self) -> str:
@@ -223,7 +223,9 @@ def _build(expr: Expr, args: list[Node]) -> Node:
         case Transpose():
             return node("transpose", args)
         case Join():
-            return node("concat", [node("fill", (a,), ("1",)) if a.op == "const" else a for a in args])
+            return node(
+                "concat", [node("fill", (a,), ("1",)) if a.op == "const" else a for a in args]
+            )
     raise AssertionError(expr)
 
 
@@ -234,7 +236,7 @@ def _typed(reading: Reading, nodes: Iterable[Node]) -> dict[Node, Node]:
     def change(old: Node, args: tuple[Node, ...]) -> Node:
         if old.op == "leaf":
             return leaves[old.attr.name, old.attr.lag]
-        lower = LOWER.get(old.op)
+        lower: Any = LOWER.get(old.op)
         return lower(*args) if lower else node(old.op, args, old.attr)
 
     return rebuild(nodes, change)
@@ -244,7 +246,8 @@ def _undated(expr: Expr, names: Names) -> Expr:
     """`v[t]` as `v` where v is the same at every step."""
 
     def change(leaf: Expr) -> Expr:
-        fixed = isinstance(leaf, At) and names.over(leaf.name) == "b"
-        return Name(leaf.name, span=leaf.span) if fixed else leaf  # type: ignore[attr-defined]
+        if isinstance(leaf, At) and names.over(leaf.name) == "b":
+            return Name(leaf.name, span=leaf.span)
+        return leaf
 
     return exchange(expr, change)

@@ -1,4 +1,4 @@
-"""An equation worked at one step: its syntax with the value of every part. What every format shows."""
+"""An equation worked at one step: its syntax with the value of every part."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one step reads, then its equations in an order of computation; number 0 is before the first."""
+    """What a step reads, and its equations in an order of computation.
+
+    Number 0 is what is computed once, before the first step.
+    """
 
     number: int
     reads: tuple[Read, ...]
@@ -64,8 +67,9 @@ def dated(expr: Expr, step: int | None) -> Expr:
     """
 
     def date(leaf: Expr) -> Expr:
-        known = isinstance(leaf, At) and step is not None
-        return Name(f"{leaf.name}[{step - leaf.lag}]") if known else leaf  # type: ignore
+        if isinstance(leaf, At) and step is not None:
+            return Name(f"{leaf.name}[{step - leaf.lag}]")
+        return leaf
 
     return exchange(expr, date)
 
