@@ -248,7 +248,7 @@ class Cell:
         given = self._cotangents(call, cotangents)
         last = self._final(call, final or {})
         found, initial = calls.gradients(call, given, last, chosen)
-        over = {n.attr.name: n.over for n in self.typed.cell.leaves}
+        over = self.typed.over
         if not call.batched:
             found = {
                 name: a.squeeze(over[name].index("b")) if "b" in over[name] else a

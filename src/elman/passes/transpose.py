@@ -130,23 +130,20 @@ class _Save:
             self.map[n] = n
 
     def _name(self, n: Node) -> str:
-        """The user's name of a saved value, or one that nothing else has."""
-        name = self.labels.get(n, "saved_1")
-        if n not in self.labels or name in self.cotangents:
-            name = next(c for k in itertools.count(1) if (c := f"saved_{k}") not in self.taken)
-            self.taken.add(name)
+        """The user's name of a saved value, `tanh_c` for the tanh of c, or a number."""
+        own = self.labels.get(n)
+        if own is not None and own not in self.cotangents:
+            return own
+        inner = [self.labels.get(arg, "") for arg in n.args]
+        speaking = [f"{n.op}_{inner[0]}"] if len(inner) == 1 and inner[0] else []
+        numbered = (f"saved_{k}" for k in itertools.count(1))
+        name = next(c for c in itertools.chain(speaking, numbered) if c not in self.taken)
+        self.taken.add(name)
         return name
 
     def _cheap(self, n: Node) -> bool:
         """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""
         return n.op == "const" or (n.op in CHEAP and all(arg in self.map for arg in n.args))
-
-    def _name(self, n: Node) -> str:
-        """`tanh_c` for the tanh of c; a number where that says nothing or is taken."""
-        inner = [self.labels.get(arg, arg.attr.name if arg.op == "leaf" else "") for arg in n.args]
-        name = f"{n.op}_{inner[0]}" if len(inner) == 1 and inner[0] else ""
-        taken = {*self.labels.values(), *self.saved.values()}
-        return name if name and name not in taken else f"saved_{len(self.saved) + 1}"
 
     def values(self) -> tuple[Value, ...]:
         return tuple(Value(name, n) for n, name in self.saved.items())

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 LONGEST = 8  # entries of a vector that are all shown
 ENDS = 3  # entries shown at the beginning of a longer one
-LARGE = 1e9  # from here on with an exponent
+SMALL, LARGE = 1e-4, 1e9  # below and from here on with an exponent
 EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
 
 
@@ -33,7 +33,7 @@ def number(value: float, digits: int = 4, given: bool = False) -> str:
     text = f"{value:.{digits}f}"
     is_zero = float(text) == 0
     if given and is_zero and value:
-        return _with_exponent(value, 1)
+        return f"{value:.2g}" if abs(value) >= SMALL else _with_exponent(value, 1)
     if is_zero:
         text = text.removeprefix("-")
     is_exact = abs(float(text) - value) <= EXACT * max(1.0, abs(value))
