@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from elman.backends.c_names import Namer
+from elman.backends.c_names import Namer, ascii_name
 from elman.backends.groups import INLINE, Group, is_product
 from elman.ir import Node, Shape
 from elman.ir.ops import POINTWISE
@@ -111,8 +111,8 @@ def _tile_group(group: Group, name: str, scope: Scope) -> str:
     tiles = "".join(f", const real *tile{k}" for k in range(len(products)))
     lines = _tile_body(group, scope)
     at = (
-        f"INLINE void {name}_at(const struct {scope.prefix} *restrict my, const long row, const long u, "
-        f"const long n{tiles}) {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+        f"INLINE void at_{name}(const struct {scope.prefix} *restrict my, const long row, const long unit, "
+        f"const long lanes{tiles}) {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
     )
     calls = "".join(f"      {_product_call(k, n, scope)}\n" for k, n in enumerate(products))
     passed = "".join(f", tile[{k}] + i * PANEL + v" for k in range(len(products)))
@@ -131,8 +131,8 @@ def _tile_group(group: Group, name: str, scope: Scope) -> str:
         f"{memory if products else ''}{calls}"
         f"      for (long i = 0; i < m; i++)\n"
         f"        for (long v = 0; v < width; v += LANES)\n"
-        f"          if (width - v >= LANES) {name}_at(my, r + i, p * PANEL + v, LANES{passed});\n"
-        f"          else {name}_at(my, r + i, p * PANEL + v, width - v{passed});\n"
+        f"          if (width - v >= LANES) at_{name}(my, r + i, p * PANEL + v, LANES{passed});\n"
+        f"          else at_{name}(my, r + i, p * PANEL + v, width - v{passed});\n"
         f"    }}\n}}\n"
     )
 
@@ -154,9 +154,9 @@ def _product_call(k: int, n: Node, scope: Scope) -> str:
 
 def _tile_body(group: Group, scope: Scope) -> list[str]:
     """One statement a node: loads, the equations, stores."""
-    namer, lines = Namer(), list[str]()
-    names: dict[Node, str] = {}
     products = {n: k for k, n in enumerate(group.products)}
+    namer = Namer("my", "row", "unit", "lanes", *(f"tile{k}" for k in products.values()))
+    lines, names = list[str](), dict[Node, str]()
     for n in group.nodes:
         if n in products:
             text = f"*(const vec *)tile{products[n]}"
@@ -168,16 +168,30 @@ def _tile_body(group: Group, scope: Scope) -> list[str]:
         else:
             text = _operand(n, group, names, namer, lines, scope)
         if n not in names:
-            names[n] = namer(n, scope.labels.get(n, "v"))
+            names[n] = namer(n, _wish(n, scope))
             lines.append(f"const vec {names[n]} = {text};")
         for home, optional in scope.stores.get(n, ()):
             guard = f"if (my->{home.field}) " if optional else ""
-            lines.append(f"{guard}store({_at_unit(home)}, {names[n]}, n);")
+            lines.append(f"{guard}store({_at_unit(home)}, {names[n]}, lanes);")
     return lines
 
 
+def _wish(n: Node, scope: Scope) -> str:
+    """The name of a variable: the user's own; U_h for U @ h; else v."""
+    if n in scope.labels:
+        return scope.labels[n]
+    if n.op == "leaf":
+        name: str = n.attr.name
+        return f"{name}[t-1]" if n.attr.lag else name
+    if is_product(n):
+        matrix, vector = n.args
+        inner = matrix if matrix.op == "leaf" else matrix.args[0]
+        return f"{inner.attr.name}_{ascii_name(_wish(vector, scope))}"
+    return "v"
+
+
 def _at_unit(home: Home) -> str:
-    return home.address() + (" + u" if home.shape else "")
+    return home.address() + (" + unit" if home.shape else "")
 
 
 def _operand(
@@ -196,9 +210,9 @@ def _operand(
     if n.op == "size":
         return f"all((real)({size_text(n.attr)}))"
     home = scope.homes[n]
-    names[n] = namer(n, scope.labels.get(n, n.attr.name if n.op == "leaf" else "v"))
+    names[n] = namer(n, _wish(n, scope))
     spread = group.shape != () and n.shape == ()
-    value = f"all(*({home.address()}))" if spread else f"load({_at_unit(home)}, n)"
+    value = f"all(*({home.address()}))" if spread else f"load({_at_unit(home)}, lanes)"
     lines.append(f"const vec {names[n]} = {value};")
     return names[n]
 

@@ -90,7 +90,7 @@ def _layout(w: _Writer) -> str:
     lines: list[str] = []
     for name, memory in w.memory.items():
         if memory.in_blocks:
-            lines.append(f"my->{name}_block = my->{name} ? NULL : at;")
+            lines.append(f"my->{w.block(name)} = my->{name} ? NULL : at;")
         lines.append(f"if (!my->{name}) my->{name} = at, at += room({memory.size});")
     for (matrix, transposed), name in w.packs.items():
         n, k = matrix_sizes(matrix, transposed)
@@ -178,7 +178,7 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
 def _run(w: _Writer) -> str:
     reverse = w.plan.reverse
     place = [
-        f"if (my->{name}_block) my->{name} = my->{name}_block - t0 * {memory.step};"
+        f"if (my->{w.block(name)}) my->{name} = my->{w.block(name)} - t0 * {memory.step};"
         for name, memory in w.memory.items()
         if memory.in_blocks
     ]
@@ -191,7 +191,7 @@ def _run(w: _Writer) -> str:
         slot = f"my->{home.field} + {start} * {size}"
         init.append(f"if (my->{first}) memcpy({slot}, my->{first}, {size} * sizeof(real));")
         init.append(f"else memset({slot}, 0, {size} * sizeof(real));")
-        carry.append(f"if (my->{home.field}_block) memmove({slot}, from_{home.field}, {size} * sizeof(real));")
+        carry.append(f"if (my->{w.block(home.field)}) memmove({slot}, from_{home.field}, {size} * sizeof(real));")
         declare.append(f"const real *from_{home.field} = NULL;")
         keep.append(f"from_{home.field} = my->{home.field} + {end} * {size};")
         final.append(f"if (my->{last}) memcpy(my->{last}, from_{home.field}, {size} * sizeof(real));")

@@ -6,17 +6,16 @@ import unicodedata
 
 from elman.ir.ops import BINARY, TERNARY, UNARY
 
+# keywords of C, names that its headers define, and those of c_kernels.h
 RESERVED = set(
-    """my row u n tile real vec mask all pick load store least share pack panels panel_width vectors packed_size
-    barrier team tiles add_outer add_rows block steps threads t r i j k p v w T B tile_rows auto break case char
-    const continue default do double else enum extern float for goto if inline int long register restrict return
-    short signed sizeof static struct switch typedef union unsigned void volatile while main exp log tanh sqrt
-    pow abs I div gamma y0 y1 yn j0 j1 jn n linux unix out s
-    REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE NULL INFINITY
-    clamp polynomial exp_parts exp_near two_to""".split()
+    """auto break case char const continue default do double else enum extern float for goto if inline int long
+    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    typeof asm main exp log tanh sqrt pow abs div gamma y0 y1 yn j0 j1 jn linux unix I NULL INFINITY NAN
+    REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE BLOCK_ROWS
+    real vec mask all pick load store least share pack panels panel_width vectors packed_size barrier team tiles
+    add_outer add_rows tile_rows clamp polynomial exp_parts two_to room block_steps work_threads step_mode""".split()
 )
 RESERVED |= {f"v{op}" for op in UNARY + BINARY + TERNARY}
-RESERVED |= {f"{word}{k}" for word in ("a", "tile") for k in range(100)}
 
 
 def ascii_name(name: str) -> str:
@@ -44,8 +43,8 @@ def ascii_name(name: str) -> str:
 class Namer:
     """Gives every key one C name that no other key has."""
 
-    def __init__(self) -> None:
-        self.taken = set(RESERVED)
+    def __init__(self, *reserved: str) -> None:
+        self.taken = RESERVED | set(reserved)
         self.of: dict[object, str] = {}
 
     def __call__(self, key: object, wish: str) -> str:

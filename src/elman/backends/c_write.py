@@ -67,8 +67,6 @@ def write_program(plan: Plan, prefix: str, comments: Mapping[str, str] | None = 
 class _Writer:
     def __init__(self, plan: Plan, prefix: str, comments: Mapping[str, str]) -> None:
         self.plan, self.prefix, self.comments = plan, prefix, comments
-        self.fields = Namer()
-        self.functions = Namer()
         self.buffers: list[Buffer] = []
         self.pointers: list[str] = []  # the field of each buffer
         self.memory: dict[str, Memory] = {}  # what lives in scratch where the caller gives no array
@@ -78,6 +76,9 @@ class _Writer:
         self.outputs: dict[str, tuple[str, str]] = {}
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.sizes = _sizes(plan)
+        self.fields = Namer("T", "B", "block", "panel", *(f"n_{size}" for size in self.sizes))
+        fixed = ("run", "layout", "start", "scratch", "pack_", "step_", "totals_")
+        self.functions = Namer(*(f"{prefix}_{word}" for word in fixed))
         self.public: dict[str, list[str]] = {}
         for public, name in plan.outputs:
             self.public.setdefault(name, []).append(public)
@@ -100,6 +101,10 @@ class _Writer:
         self.buffers.append(Buffer(role, key, shape, over))
         self.pointers.append(name)
         return name
+
+    def block(self, name: str) -> str:
+        """The field that points to a field's memory for one block of time."""
+        return self.fields(("block", name), f"{name}_block")
 
     def _leaves(self) -> None:
         for n in _leaves(self.plan):
@@ -255,7 +260,7 @@ class _Writer:
         extra = [name for name in self.memory if name not in self.pointers]
         longs = ", ".join(["T", "B", "block", *(f"n_{size}" for size in self.sizes)])
         reals = [*self.pointers, *extra, *self.packs.values(), "panel"]
-        reals += [f"{name}_block" for name, memory in self.memory.items() if memory.in_blocks]
+        reals += [self.block(name) for name, memory in self.memory.items() if memory.in_blocks]
         body = "".join(f"  real *{name};\n" for name in reals)
         return f"struct {self.prefix} {{\n  long {longs};\n{body}}};\n"
 

@@ -141,7 +141,8 @@ def _array(group: str, name: str, value: Any) -> Array:
 def _dtype(dtype: Any, inputs: Arrays) -> Any:
     if dtype is not None:
         try:
-            found = np.dtype(str(dtype).removeprefix("torch."))
+            name = str(dtype)
+            found = np.dtype(name.removeprefix("torch.") if name.startswith("torch.") else dtype)
         except TypeError:
             found = np.dtype(object)
         if found not in (np.dtype("float32"), np.dtype("float64")):

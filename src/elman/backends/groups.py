@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from elman.ir import Node, Shape, topological
 from elman.ir.ops import POINTWISE
 from elman.passes.schedule import is_view
+from elman.passes.transpose import CHEAP
 
 LANE = (*POINTWISE, "fill")  # what happens lane by lane; a scalar that is filled spreads by itself
 INLINE = ("leaf", "const", "size")
@@ -50,12 +51,24 @@ def arrange(roots: Iterable[Node]) -> tuple[Group, ...]:
     levels: dict[Node, int] = {}
     for n in order:
         levels[n] = max((levels[a] + _step(a, n) for a in n.args if a in levels), default=0)
+    _sink(order, levels, set(wanted))
     keys: dict[tuple[int, Shape, Node | None], list[Node]] = {}
     for n in order:
         assert n.shape is not None
         keys.setdefault((levels[n], n.shape, None if _in_tile(n) else n), []).append(n)
     groups = [Group(key[0], key[1], tuple(nodes), key[2] is None) for key, nodes in keys.items()]
     return tuple(sorted(groups, key=lambda group: group.level))
+
+
+def _sink(order: list[Node], levels: dict[Node, int], wanted: set[Node]) -> None:
+    """Move cheap work to the level that uses it: `1 - z` is computed again from z rather than kept."""
+    users: dict[Node, list[Node]] = {}
+    for n in order:
+        for arg in n.args:
+            users.setdefault(arg, []).append(n)
+    for n in reversed(order):
+        if n.op in CHEAP and n not in wanted and n in users:
+            levels[n] = max(levels[n], min(levels[u] - _step(n, u) for u in users[n]))
 
 
 def _in_tile(n: Node) -> bool:

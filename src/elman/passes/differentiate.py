@@ -139,7 +139,13 @@ def gradients(cotangents: Iterable[tuple[Node, Node]], wrt: Iterable[Node]) -> M
             for arg, g in zip(n.args, VJP[n.op](found[n], n, n.args), strict=True):
                 if arg in active and g is not None:
                     _accumulate(found, arg, g)
-    return found
+    return {n: _total(g, n) if n.op == "leaf" else g for n, g in found.items()}
+
+
+def _total(g: Node, n: Node) -> Node:
+    """The cotangent of `n`, summed over the axes that `n` does not vary over."""
+    missing = "".join(axis for axis in g.over if axis not in n.over)
+    return node("total", (g,), missing) if missing else g
 
 
 def _users_of(wrt: set[Node], order: list[Node]) -> set[Node]:
@@ -155,7 +161,6 @@ def _accumulate(found: dict[Node, Node], arg: Node, g: Node) -> None:
         g = _sum(g)
     if g.shape == () and arg.shape != ():
         g = make("fill", g, attr=arg.shape)
-    missing = "".join(axis for axis in g.over if axis not in arg.over)
-    if missing and (arg.op == "leaf" or arg.over == ""):
-        g = node("total", (g,), missing)
+    if arg.over == "":  # a weight, or what follows from weights alone
+        g = _total(g, arg)
     found[arg] = add(found[arg], g) if arg in found else g
