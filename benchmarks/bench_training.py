@@ -101,7 +101,9 @@ def check(peers: dict[str, Step]) -> None:
     for name, gradient in found.items():
         error = float((gradient - reference).abs().max() / reference.abs().max())
         if not error < 1e-3:
-            raise SystemExit(f"{name} disagrees with elman by {error:.1e}: no figures from a wrong result")
+            raise SystemExit(
+                f"{name} disagrees with elman by {error:.1e}: no figures from a wrong result"
+            )
 
 
 def makers(cell: str, without: list[str]) -> dict[str, Callable[..., Step]]:
@@ -195,7 +197,10 @@ def jax_step(cell: str, x: torch.Tensor, target: torch.Tensor) -> Step:
     import jax
     import jax.numpy as jnp
 
-    own = {name: jnp.asarray(value.numpy()) for name, value in weights(cell, x.shape[2], target.shape[2]).items()}
+    own = {
+        name: jnp.asarray(value.numpy())
+        for name, value in weights(cell, x.shape[2], target.shape[2]).items()
+    }
     stream, wanted = jnp.asarray(x.numpy()), jnp.asarray(target.numpy())
 
     def loss(w: Any, x: Any) -> Any:
@@ -247,7 +252,11 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = f"{models[0]}, {len(models)} cores" if models else name
     return f"{name}; torch {torch.__version__}; Python {platform.python_version()}"
 

@@ -65,7 +65,9 @@ class Cell:
 
     def __init__(self, text: str, name: str | None = None) -> None:
         if not isinstance(text, str):
-            raise NameProblem("E408", f"a cell is made from its text, not from {type(text).__name__}")
+            raise NameProblem(
+                "E408", f"a cell is made from its text, not from {type(text).__name__}"
+            )
         self._text = text
         self._reading = read(text, name)
         self.name = self._reading.cell.name
@@ -151,7 +153,9 @@ class Cell:
             for name in dict.fromkeys(names)
         }
 
-    def numbers(self, sizes: Mapping[str, int], by: Mapping[str, str] | None = None) -> dict[str, int]:
+    def numbers(
+        self, sizes: Mapping[str, int], by: Mapping[str, str] | None = None
+    ) -> dict[str, int]:
         """The number of every size name; `by` says what the user called some of them."""
         constants = {
             name: calls.Given(np.shape(value), f"the constant {name}")
@@ -274,7 +278,9 @@ class Cell:
 
     def _final(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
         return {
-            key: _shaped(f"final[{key!r}]", given.get(key, 0.0), a.shape, call, fill=key not in given)
+            key: _shaped(
+                f"final[{key!r}]", given.get(key, 0.0), a.shape, call, fill=key not in given
+            )
             for key, a in call.state.items()
         }
 
@@ -302,7 +308,9 @@ class Cell:
         call = self._prepare(inputs, weights, state, sizes, np.float64)
         if call.batch != 1:
             raise ShapeProblem(
-                "E215", f"a trace follows one sequence, and {call.batch} are given", fix="Pass x[:, 0]."
+                "E215",
+                f"a trace follows one sequence, and {call.batch} are given",
+                fix="Pass x[:, 0].",
             )
         return record(self._reading, call.arrays, call.state, call.sizes, call.steps)
 
@@ -315,12 +323,16 @@ class Cell:
     def code(self, language: str = "c", dtype: str = "float32") -> str:
         """The generated code: forward and backward kernels with the equations above them."""
         if language != "c" or dtype not in REAL:
-            raise NameProblem("E411", f"there is no code {language!r} for {dtype}", rule="There is c.")
+            raise NameProblem(
+                "E411", f"there is no code {language!r} for {dtype}", rule="There is c."
+            )
         comments = {}
         for e in self._reading.cell.equations:
             left = f"{e.name}[t]" if e.per_step else e.name
             comments[e.name] = f"{left} = {self._spell(e.value)}"
-        return write_file(write_programs(derive(self.typed.cell, self.returns), comments), REAL[dtype])
+        return write_file(
+            write_programs(derive(self.typed.cell, self.returns), comments), REAL[dtype]
+        )
 
     def summary(self) -> str:
         """What the cell has, a line a name.
@@ -333,7 +345,9 @@ class Cell:
           parameter  U (hidden, hidden)
         """
         count = len(self.typed.cell.equations)
-        lines = [f"{self.name}: {count} equation{'s' * (count != 1)}, returns {', '.join(self.returns)}"]
+        lines = [
+            f"{self.name}: {count} equation{'s' * (count != 1)}, returns {', '.join(self.returns)}"
+        ]
         groups = {"input": self.inputs, "state": self.states, "parameter": self.parameters}
         groups["constant"] = tuple(self.constants)
         for kind, names in groups.items():
@@ -349,7 +363,9 @@ class Cell:
         return f"Cell({self._text!r}, name={self.name!r})"
 
     def __eq__(self, other: object) -> bool:
-        return self._reading.cell == other._reading.cell if isinstance(other, Cell) else NotImplemented
+        return (
+            self._reading.cell == other._reading.cell if isinstance(other, Cell) else NotImplemented
+        )
 
     def __hash__(self) -> int:
         return hash(self._reading.cell)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.trace.examples import EXAMPLES, GOLDEN
 
-# name of an example: name of a value: its rows, one a step, as the lectures' recomputation prints them
+# example: value: its rows, one a step, as the recomputation of the lectures prints them
 PRINTED = {
     "1_rnn": {"h": ["0.800499", "0.951769"]},
     "1_rnn_exercise": {"h": ["0", "0.197375", "0.715658"]},

@@ -15,7 +15,11 @@ def report() -> list[tuple[str, str]]:
     else:
         words = [c_compile.compiler_version(compiler), *c_compile.flags(compiler)]
         c = f"{compiler}: {' '.join(words)}"
-    torch = "ready" if importlib.util.find_spec("torch") else 'not installed: pip install "elman[torch]"'
+    torch = (
+        "ready"
+        if importlib.util.find_spec("torch")
+        else 'not installed: pip install "elman[torch]"'
+    )
     return [
         ("backend c", c),
         ("backend torch", torch),

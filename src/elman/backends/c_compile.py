@@ -15,9 +15,7 @@ from pathlib import Path
 
 from elman.errors import BackendProblem
 
-FLAGS = (
-    "-O3 -march=native -std=gnu11 -shared -fPIC -fno-math-errno -fno-trapping-math -ffp-contract=fast"
-).split()  # not -ffast-math: it breaks rounding by a shift, and NaN
+FLAGS = ["-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]  # not -ffast-math: it breaks rounding by a shift, and NaN
 OPTIONAL_FLAGS = ("-fopenmp", "-mprefer-vector-width=512")
 
 
@@ -58,7 +56,9 @@ def processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.machine() + platform.processor()
-    lines = [line for line in text.splitlines() if line.startswith(("model name", "flags", "Features"))]
+    lines = [
+        line for line in text.splitlines() if line.startswith(("model name", "flags", "Features"))
+    ]
     return platform.machine() + "".join(dict.fromkeys(lines))
 
 

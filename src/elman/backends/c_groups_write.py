@@ -89,7 +89,9 @@ def write_group(group: Group, name: str, scope: Scope) -> str:
         for n in group.nodes
         if (comment := scope.comments.get(scope.labels.get(n, "")))
     )
-    return head + (_tile_group(group, name, scope) if group.is_tile else _row_group(group, name, scope))
+    return head + (
+        _tile_group(group, name, scope) if group.is_tile else _row_group(group, name, scope)
+    )
 
 
 def group_panels(group: Group) -> str:

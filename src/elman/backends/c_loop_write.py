@@ -57,7 +57,9 @@ def write_loop(w: _Writer, stages: list[Stage], totals: list[str]) -> str:
             _pack(w),
             *flat,
             _step(w, by_name["scan"]),
-            _function(w, "totals", ", int id, int threads", ["long task = 0;", *totals, "(void)task;"]),
+            _function(
+                w, "totals", ", int id, int threads", ["long task = 0;", *totals, "(void)task;"]
+            ),
             _run(w),
             _entry(w),
         ]
@@ -79,7 +81,9 @@ def _step(w: _Writer, stage: Stage) -> str:
     lines: list[str] = []
     for k, (name, group) in enumerate(stage.calls):
         n = group_panels(group)
-        lines.append(f"{name}(my, r0, r1, share({n}, id, threads, 1), share({n}, id + 1, threads, 1));")
+        lines.append(
+            f"{name}(my, r0, r1, share({n}, id, threads, 1), share({n}, id + 1, threads, 1));"
+        )
         if k + 1 == len(stage.calls) or stage.calls[k + 1][1].level > group.level:
             lines.append("if (threads > 1) barrier(team);")
     note = "/* one step of time; of several threads, each computes its panels of units */\n"
@@ -191,10 +195,14 @@ def _run(w: _Writer) -> str:
         slot = f"my->{home.field} + {start} * {size}"
         init.append(f"if (my->{first}) memcpy({slot}, my->{first}, {size} * sizeof(real));")
         init.append(f"else memset({slot}, 0, {size} * sizeof(real));")
-        carry.append(f"if (my->{w.block(home.field)}) memmove({slot}, from_{home.field}, {size} * sizeof(real));")
+        carry.append(
+            f"if (my->{w.block(home.field)}) memmove({slot}, from_{home.field}, {size} * sizeof(real));"
+        )
         declare.append(f"const real *from_{home.field} = NULL;")
         keep.append(f"from_{home.field} = my->{home.field} + {end} * {size};")
-        final.append(f"if (my->{last}) memcpy(my->{last}, from_{home.field}, {size} * sizeof(real));")
+        final.append(
+            f"if (my->{last}) memcpy(my->{last}, from_{home.field}, {size} * sizeof(real));"
+        )
     homes = [w.homes[v.leaf] for v in w.plan.totals]
     zero = [
         f"if (my->{h.field}) memset(my->{h.field}, 0, {_whole(h)} * sizeof(real));" for h in homes

@@ -79,7 +79,9 @@ def _scratch(needed: int) -> int:
     return address
 
 
-POISON = bool(os.environ.get("ELMAN_POISON"))  # tests: what is read before it is written becomes NaN
+POISON = bool(
+    os.environ.get("ELMAN_POISON")
+)  # tests: what is read before it is written becomes NaN
 
 
 def thread_count() -> int:
@@ -99,9 +101,7 @@ class Compiled:
         self.dtype = np.dtype(dtype)
         programs = write_programs(self.derivation)
         library = compile_library(write_file(programs, REAL[dtype]), _file_name(cell.name))
-        self.forward, self.backward = (
-            Kernel(library, program) for program in programs
-        )
+        self.forward, self.backward = (Kernel(library, program) for program in programs)
 
 
 def _file_name(name: str) -> str:
@@ -183,7 +183,12 @@ class _Call:
         self.final: dict[str, Any] = {}
 
     def _empty(self, buffer: Buffer, more: int = 0) -> Any:
-        lead = {"tb": (self.steps + more, self.batch), "t": (self.steps,), "b": (self.batch,), "": ()}
+        lead = {
+            "tb": (self.steps + more, self.batch),
+            "t": (self.steps,),
+            "b": (self.batch,),
+            "": (),
+        }
         shape = lead[buffer.over] + tuple(number(size, self.sizes) for size in buffer.shape)
         return np.full(shape, np.nan, self.compiled.dtype)
 

@@ -49,7 +49,9 @@ class Program:
     text: str
     buffers: tuple[Buffer, ...]
     sizes: tuple[str, ...]
-    outputs: Mapping[str, tuple[str, str]]  # public name -> role and key of the buffer that holds it
+    outputs: Mapping[
+        str, tuple[str, str]
+    ]  # public name -> role and key of the buffer that holds it
 
 
 def write_file(programs: list[Program], real: str) -> str:

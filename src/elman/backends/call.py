@@ -20,7 +20,9 @@ from elman.passes.system import system_of
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
 BACKENDS = ("auto", "numpy", "torch", "c")
-WORTH_COMPILING = 2e7  # multiply-adds below which the reference is done before a compiler has started
+WORTH_COMPILING = (
+    2e7  # multiply-adds below which the reference is done before a compiler has started
+)
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ def prepare(
     _check_names("state", state or {}, (), tuple(keys), "E406")
     found = {name: _array("inputs", name, value) for name, value in inputs.items()}
     kind = _dtype(dtype, found)
-    arrays = {
-        name: _array("weights", name, v) for name, v in {**constants, **weights}.items()
-    }
+    arrays = {name: _array("weights", name, v) for name, v in {**constants, **weights}.items()}
     before = {key: _array("state", key, v) for key, v in (state or {}).items()}
     over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
     batched = _is_batched(typed, found, over)
     found, given = _inputs(typed, found, over, batched)
-    given |= {name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in arrays.items()}
+    given |= {
+        name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in arrays.items()
+    }
     for key, a in before.items():
         tail = a.shape[1:] if a.ndim > len(_shape(typed, key)) else a.shape
         given[key] = Given(tail, f'the array given as state["{key}"]')
@@ -186,9 +188,7 @@ def _inputs(
     return found, given
 
 
-def _lead(
-    inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed
-) -> tuple[int, int]:
+def _lead(inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed) -> tuple[int, int]:
     steps = {n: a.shape[0] for n, a in inputs.items() if "t" in over[n]}
     batch = {n: a.shape[over[n].index("b")] for n, a in inputs.items() if "b" in over[n]}
     for key, a in state.items():
@@ -241,9 +241,7 @@ def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arr
     )
 
 
-def gradients(
-    call: Call, cotangents: Arrays, final: Arrays, backend: str
-) -> tuple[Arrays, Arrays]:
+def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tuple[Arrays, Arrays]:
     """`d_x`, `d_W`, ... in the shapes of `call.arrays`, and the cotangents of the initial states."""
     data = (call.cell, call.arrays, call.state, cotangents, final)
     if backend == "c":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -12,7 +12,7 @@ from elman.backends.interpret import Ops, pointwise, slice_of
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
 
-Tensor = torch.Tensor
+Tensor: TypeAlias = torch.Tensor
 Sizes = Mapping[str, int]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from elman.ir.cell import Cell
 from elman.ir.node import Node, topological
@@ -61,3 +63,18 @@ def check_plan(plan: Plan) -> None:
     names = {value.name for _, values in plan.stages() for value in values}
     for public, name in plan.outputs:
         assert name in names or any(c.key == name for c in plan.carries), f"no value for {public}"
+
+
+Checked = TypeVar("Checked", Cell, System, Plan)
+CHECKS: dict[type, Callable[[Any], None]] = {
+    Cell: lambda cell: check_cell(cell, typed=True),
+    System: check_system,
+    Plan: check_plan,
+}
+
+
+def holds(value: Checked) -> Checked:
+    """The value itself; under ELMAN_DEBUG=1 an AssertionError where it breaks the law."""
+    if os.environ.get("ELMAN_DEBUG"):
+        CHECKS[type(value)](value)
+    return value

@@ -47,6 +47,11 @@ def _div(a: Node, b: Node) -> Node:
     return node("div", (a, b))
 
 
+def negative(x: Node) -> Node:
+    """-x, a number where x is one: so that `-2` is written and read as the number -2."""
+    return const(-x.attr) if x.op == "const" else node("neg", (x,))
+
+
 def _max(first: Node, *rest: Node) -> Node:
     if not rest:
         return node("amax", (first,))
@@ -57,7 +62,7 @@ def _max(first: Node, *rest: Node) -> Node:
 
 def _min(first: Node, *rest: Node) -> Node:
     if not rest:
-        return node("neg", (node("amax", (node("neg", (first,)),)),))
+        return negative(node("amax", (negative(first),)))
     for other in rest:
         first = node("minimum", (first, other))
     return first
@@ -78,7 +83,7 @@ def _log_softmax(x: Node) -> Node:
 
 
 def _log_sigmoid(x: Node) -> Node:
-    return node("neg", (node("softplus", (node("neg", (x,)),)),))
+    return negative(node("softplus", (negative(x),)))
 
 
 def _scaled(y: Node, gain_and_bias: tuple[Node, ...]) -> Node:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from elman.errors import Fact, SyntaxProblem, TimeProblem
 from elman.ir import cell as ir
 from elman.ir.node import Node, const, node
-from elman.language.functions import FUNCTIONS, OPERATORS
+from elman.language.functions import FUNCTIONS, OPERATORS, negative
 from elman.language.names import Names, collect, references, returned
 from elman.language.source import Fault, Span
 from elman.language.syntax import (
@@ -161,8 +161,7 @@ def _number(expr: Expr, args: list[Node]) -> Node:
 
 
 def _unary(expr: Expr, args: list[Node]) -> Node:
-    (arg,) = args
-    return const(-arg.attr) if arg.op == "const" else node("neg", (arg,))
+    return negative(*args)
 
 
 def _binary(expr: Expr, args: list[Node]) -> Node:

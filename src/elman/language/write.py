@@ -153,8 +153,8 @@ def _python(expr: Expr, parts: list[Written]) -> Written:
             left, right = _operands(op, parts)
             hugs = op == "**" and _is_atom(left, parts[0]) and _is_atom(right, parts[1])
             return f"{left}**{right}" if hugs else f"{left} {op} {right}", LEVEL[op]
-        case Transpose(arg=arg):
-            level = ATOM + isinstance(arg, Number)  # 2.T would be the number 2. and a name
+        case Transpose():
+            level = ATOM + parts[0][0].isdecimal()  # 2.T would be the number 2. and a name
             return _bracketed(parts[0], level) + ".T", ATOM
         case Join():
             return f"[{', '.join(text for text, _ in parts)}]", ATOM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -15,8 +15,8 @@ from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.transpose import past_name
 
-Tensor = torch.Tensor
-Tensors = Sequence[Tensor | None]
+Tensor: TypeAlias = torch.Tensor
+Tensors: TypeAlias = Sequence[Tensor | None]
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -37,7 +37,10 @@ class Layer:
         return self.kernels[dtype]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "kernels": {}}  # compiled again, or found in the cache, where it is loaded
+        return {
+            **self.__dict__,
+            "kernels": {},
+        }  # compiled again, or found in the cache, where it is loaded
 
     def __deepcopy__(self, memo: Any) -> Layer:
         return self
@@ -88,9 +91,7 @@ def _composite(
         shape = layer.cell.state_shape(key)
         tail = [number(size, layer.sizes) for size in shape]
         state[key] = arrays[0].new_zeros((lead[1], *tail)) if tensor is None else tensor
-    outputs, final = torch_.forward(
-        layer.cell, named, state, layer.sizes, lead, layer.cell.returns
-    )
+    outputs, final = torch_.forward(layer.cell, named, state, layer.sizes, lead, layer.cell.returns)
     return tuple(outputs[n] for n in layer.cell.returns), tuple(final[k] for k in layer.states)
 
 
@@ -270,7 +271,11 @@ class LayerKernels:
                     found = kept[slot.index]
                 case "grad":
                     found = grads[slot.index]
-                    found = slot.empty(lead, self.dtype).zero_() if found is None else found.contiguous()
+                    found = (
+                        slot.empty(lead, self.dtype).zero_()
+                        if found is None
+                        else found.contiguous()
+                    )
                 case "last":
                     found = grads[slot.index]
                     found = None if found is None else found.contiguous()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -16,8 +16,8 @@ from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
 from elman.ir.sizes import number
 from elman.nn.fused import Layer, run_layer, why_not
 
-Tensor = torch.Tensor
-State = dict[str, Tensor]
+Tensor: TypeAlias = torch.Tensor
+State: TypeAlias = dict[str, Tensor]
 
 
 class Recurrent(torch.nn.Module):
@@ -89,7 +89,9 @@ class Recurrent(torch.nn.Module):
             shape = typed.shape(output)
             if len(shape) != 1 and self.num_layers > 1:
                 raise ShapeProblem(
-                    "E209", f"{output} is no vector, so that no layer can read it", rule="Stack one layer."
+                    "E209",
+                    f"{output} is no vector, so that no layer can read it",
+                    rule="Stack one layer.",
                 )
             width = number(shape[0], sizes) if shape else 1
         self.output_size = width
@@ -107,7 +109,8 @@ class Recurrent(torch.nn.Module):
         if size.isdigit():
             if int(size) != width:
                 raise ShapeProblem(
-                    "E203", f"{self.main} has {size} values in the equations, and input_size is {width}"
+                    "E203",
+                    f"{self.main} has {size} values in the equations, and input_size is {width}",
                 )
             return named
         if named.get(size, width) != width:
@@ -197,7 +200,9 @@ class Recurrent(torch.nn.Module):
         if missing or extra:
             raise NameProblem(
                 "E405",
-                f"the cell needs the input {missing[0]}" if missing else f"the cell has no input {extra[0]}",
+                f"the cell needs the input {missing[0]}"
+                if missing
+                else f"the cell has no input {extra[0]}",
                 rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
                 fix=nearest(extra[0], self.cell.inputs) if extra else f"Pass {missing[0]}=...",
             )
@@ -206,7 +211,9 @@ class Recurrent(torch.nn.Module):
         batched = batched or any(r == 1 for n, r in ranks.items() if self._over(n) == "b")
         for name, tensor in given.items():
             self._check_input(name, tensor, batched)
-        return {name: self._spread(name, tensor, batched) for name, tensor in given.items()}, batched
+        return {
+            name: self._spread(name, tensor, batched) for name, tensor in given.items()
+        }, batched
 
     def _check_input(self, name: str, tensor: Tensor, batched: bool) -> None:
         over = self._over(name)
@@ -214,7 +221,11 @@ class Recurrent(torch.nn.Module):
         lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
         width = self._tails[name]
         if tensor.dim() != lead + len(shape) or tuple(tensor.shape[lead:]) != width:
-            words = {"tb": "T, B, " if batched else "T, ", "t": "T, ", "b": "B, " if batched else ""}
+            words = {
+                "tb": "T, B, " if batched else "T, ",
+                "t": "T, ",
+                "b": "B, " if batched else "",
+            }
             raise ShapeProblem(
                 "E210",
                 f"{name} is {tuple(tensor.shape)}, and the layer needs "
@@ -248,7 +259,9 @@ class Recurrent(torch.nn.Module):
                 words = ", ".join(f"{name} has {count}" for name, count in found.items())
                 raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
         if not steps or 0 in steps.values():
-            raise ShapeProblem("E212", "a sequence of no steps", rule="The layer needs one step or more.")
+            raise ShapeProblem(
+                "E212", "a sequence of no steps", rule="The layer needs one step or more."
+            )
         return next(iter(steps.values())), next(iter(batch.values()), 1)
 
     def _check_state(self, state: State, batch: int, batched: bool) -> State:
@@ -267,7 +280,9 @@ class Recurrent(torch.nn.Module):
                 raise ShapeProblem(
                     "E213",
                     f"the state {name} is {tuple(tensor.shape)}, and the layer needs {wanted}",
-                    rule="(num_layers, B, size)." if batched else "(num_layers, size) without a batch.",
+                    rule="(num_layers, B, size)."
+                    if batched
+                    else "(num_layers, size) without a batch.",
                 )
             found[name] = tensor if batched else tensor.unsqueeze(1)
         return found
@@ -304,7 +319,9 @@ class Recurrent(torch.nn.Module):
 
 def _check(num_layers: int, dropout: float) -> None:
     if num_layers < 1:
-        raise ShapeProblem("E208", f"num_layers={num_layers}", rule="A network has one layer or more.")
+        raise ShapeProblem(
+            "E208", f"num_layers={num_layers}", rule="A network has one layer or more."
+        )
     if not 0.0 <= dropout <= 1.0:
         raise ShapeProblem("E214", f"dropout={dropout}", rule="A probability lies between 0 and 1.")
     if dropout and num_layers == 1:

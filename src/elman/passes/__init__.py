@@ -94,7 +94,9 @@ def _show_backward(cell: Cell) -> str:
 def _legend(cell: Cell, saved: tuple[Value, ...]) -> str:
     names = ", ".join(f"g_{name}" for name in cell.returns)
     kept = ", ".join(value.name for value in saved) or "nothing"
-    return f"# {names}: from the loss; back_: from the step behind; kept from the forward step: {kept}"
+    return (
+        f"# {names}: from the loss; back_: from the step behind; kept from the forward step: {kept}"
+    )
 
 
 def _for_people(nodes: list[Node], returns: tuple[str, ...]) -> dict[Node, Node]:

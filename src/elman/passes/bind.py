@@ -162,9 +162,7 @@ class _Binding:
             return True
 
 
-def _explain(
-    binding: _Binding, surface: Cell, spell: Callable[[Node], str]
-) -> ShapeProblem:
+def _explain(binding: _Binding, surface: Cell, spell: Callable[[Node], str]) -> ShapeProblem:
     """The error of the first operation in the equations where two of the user's shapes do not meet."""
     assert binding.clash is not None
     size, value, origin = binding.clash

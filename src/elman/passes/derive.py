@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from elman.ir import Cell, Plan, System, Value
+from elman.ir import Cell, Plan, System
+from elman.ir.check import holds
 from elman.passes.schedule import schedule
 from elman.passes.system import system_of
 from elman.passes.transpose import transpose
@@ -23,19 +24,18 @@ class Derivation:
 @functools.lru_cache(maxsize=256)
 def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
     """The plans of `cell`, backward from the cotangents of the outputs named."""
-    transposed = transpose(system_of(cell, cotangents), cotangents)
+    transposed = transpose(holds(system_of(cell, cotangents)), cotangents)
     system = system_of(cell, cell.outputs)
     known = {value.name for value in system.outputs}
     saved = tuple(value for value in transposed.saved if value.name not in known)
     system = System(system.name, system.carries, (*system.outputs, *saved), labels=system.labels)
     return Derivation(
-        schedule(system), schedule(transposed.system), tuple(v.name for v in transposed.saved)
+        holds(schedule(holds(system))),
+        holds(schedule(holds(transposed.system))),
+        tuple(v.name for v in transposed.saved),
     )
 
 
 def forward_plan(cell: Cell, outputs: tuple[str, ...] | None = None) -> Plan:
     """The plan that computes the outputs named (default: what the cell returns), and nothing else."""
-    return schedule(system_of(cell, outputs))
-
-
-__all__ = ["Derivation", "Value", "derive", "forward_plan"]
+    return holds(schedule(holds(system_of(cell, outputs))))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from elman.errors import Fact, ShapeProblem
 from elman.ir import Cell, Equation, Node, Shape, leaf, node, rebuild, sizes, topological
+from elman.ir.check import holds
 from elman.ir.ops import POINTWISE
 from elman.passes.axes import Axes, Clash
 from elman.passes.ranks import infer_ranks, partners
@@ -51,7 +52,7 @@ def infer_shapes(cell: Cell) -> Typed:
     axes = Axes()
     of = _unify(cell, ranks, axes)
     aliases = _name_sizes(cell, axes, of)
-    return Typed(_rewrite(cell, axes, of), aliases)
+    return Typed(holds(_rewrite(cell, axes, of)), aliases)
 
 
 def _unify(cell: Cell, ranks: dict[Node, int], axes: Axes) -> dict[Node, tuple[int, ...]]:

@@ -13,7 +13,20 @@ from elman.ir import Carry, Node, System, Value, leaf, node, topological
 from elman.ir.node import substitute
 from elman.passes.differentiate import gradients
 
-CHEAP = ("neg", "add", "sub", "mul", "less", "equal", "where", "abs", "sign", "relu", "fill", "size")
+CHEAP = (
+    "neg",
+    "add",
+    "sub",
+    "mul",
+    "less",
+    "equal",
+    "where",
+    "abs",
+    "sign",
+    "relu",
+    "fill",
+    "size",
+)
 
 
 @dataclass(frozen=True)

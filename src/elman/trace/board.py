@@ -171,7 +171,7 @@ def _infix(op: str, left: Written, right: Written, tight: bool) -> str:
         text = right[0]
         return f"{before} - {text[1:]}" if text.startswith("-") else f"{before} + {text}"
     after = _bracketed(right, level + (op != "**"))
-    if after.startswith("-"):
+    if after.startswith("-") and level > LEVEL["<"]:
         after = f"({after})"
     hugs = tight and op in ("*", "/", "**")
     return f"{before}{op}{after}" if hugs else f"{before} {op} {after}"
