@@ -80,13 +80,15 @@ def test_other_forms_equal_the_reference_too(name):
 
 ATOMS = st.sampled_from(["x[t]", "h[t-1]", "x[t-2]", "b", "0.5", "(U.T @ h[t-1])"])
 OPERATORS = st.sampled_from(["+", "-", "*", "<="])
-FUNCTIONS = st.sampled_from(["tanh", "-", "relu", "(W @ (x[t] - b)) * softplus", "softmax", "max"])
+FUNCTIONS = st.sampled_from(
+    ["tanh", "-", "relu", "b * (W @ (x[t] - b)) * softplus", "softmax", "max"]
+)
 RIGHT_SIDES = st.recursive(
     ATOMS,
     lambda inner: st.one_of(
         st.builds("({} {} {})".format, inner, OPERATORS, inner),
         st.builds("({}({}))".format, FUNCTIONS, inner),
-        st.builds("(V @ [x[t] * {}, h[t-1]])".format, inner),
+        st.builds("(b + V @ [x[t] * {}, h[t-1]])".format, inner),
     ),
     max_leaves=12,
 )

@@ -131,7 +131,9 @@ class _Writer:
         """The memory of a value that a stage keeps, and whether it may be absent."""
         n, shape = value.node, value.node.shape or ()
         for carry in self.plan.carries:
-            if carry.next is n and n.op != "leaf" and n.over == "tb":
+            # backward, the slots of a state are scratch: what the caller wants gets an array of its own
+            apart = self.plan.reverse and value.name in self.public
+            if carry.next is n and n.op != "leaf" and n.over == "tb" and not apart:
                 state = self.homes[carry.previous]
                 home = Home(state.field, shape, "tb", self.after)
                 for public in self.public.get(value.name, ()):

@@ -76,7 +76,9 @@ def run_layer(
     """Outputs (T, B, size) in the order of the cell's returns, and final states (B, size); no state is zero."""
     before = [state.get(key) for key in layer.states]
     if lead[1] and why_not([*arrays, *before]) is None:
-        found = Fused.apply(layer, lead, *arrays, *before)  # type: ignore[no-untyped-call]
+        # in one piece before the Function, so that derivatives of derivatives know where they come from
+        whole = [None if tensor is None else tensor.contiguous() for tensor in (*arrays, *before)]
+        found = Fused.apply(layer, lead, *whole)  # type: ignore[no-untyped-call]
         count = len(layer.cell.returns)
         return found[:count], found[count:]
     return _composite(layer, lead, arrays, before)
@@ -100,9 +102,8 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, layer: Layer, lead: tuple[int, int], *tensors: Tensor | None
+        ctx: Any, layer: Layer, lead: tuple[int, int], *given: Tensor | None
     ) -> tuple[Tensor, ...]:
-        given = [None if tensor is None else tensor.contiguous() for tensor in tensors]
         assert given[0] is not None
         kernels = layer.kernels_for(given[0].dtype)
         training = any(ctx.needs_input_grad)

@@ -40,6 +40,20 @@ class Trace:
     """The values of every equation at every step, and of every part of it; exact, however shown.
 
     `values[name]` is (T, size), or without the T for what is computed once per sequence.
+
+    >>> import elman
+    >>> cell = elman.Cell("h[t] = tanh(w * x[t] + u * h[t-1])")
+    >>> trace = cell.trace({"x": [1.0]}, {"w": 1, "u": 2})
+    >>> print(trace.to_text(digits=2))
+    step 1
+      x[1] = 1
+      h[0] = 0
+      h[1] = tanh(w * x[1] + u * h[0])
+           = tanh(1*1 + 2*0)
+           = tanh(1)
+           = 0.76
+    >>> trace
+    <Trace of 1 step: h (1, 1)>
     """
 
     values: Mapping[str, Array]

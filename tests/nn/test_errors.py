@@ -1,0 +1,90 @@
+"""What a layer says to what it cannot take."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from elman.errors import ElmanError  # noqa: E402
+from elman.nn import Recurrent  # noqa: E402
+from tests.nn.test_recurrent import MASKED, drawn, small  # noqa: E402
+
+pytestmark = [pytest.mark.torch, pytest.mark.c]
+x = drawn(4, 2, 2)
+ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words"),
+    [
+        (lambda: small()(torch.zeros(0, 2, 2, dtype=torch.float64)), "E212", "no steps"),
+        (lambda: small()(x.float()), "E505", "Convert one"),
+        (lambda: small()(x, {"s": x}), "E406", "Its states are h, c"),
+        (lambda: small()(x, {"h": drawn(1, 3, 3)}), "E213", r"\(1, 2, 3\)"),
+        (lambda: small()(x, {"h": drawn(1, 2, 3).float()}), "E505", "state h"),
+        (lambda: small()(x, drawn(1, 2, 3)), "E406", "by name"),
+        (lambda: small()(x, m=x), "E405", "no input m"),
+        (lambda: small()(), "E405", "needs the input x"),
+        (lambda: small(MASKED)(x), "E405", "Pass m=..."),
+        (lambda: small(MASKED)(x, m=drawn(3, 2)), "E211", "x has 4, m has 3"),
+        (lambda: small(MASKED)(x, m=drawn(4, 1)), "E211", "x has 2, m has 1"),
+        (lambda: small()(drawn(4, 2, 5)), "E210", r"\(T, B, 2\)"),
+        (lambda: small()(drawn(4)), "E210", r"\(T, 2\)"),
+        (lambda: small()([[1.0, 2.0]]), "E504", "tensor"),
+        (lambda: Recurrent(ELMAN, 0, 3), "E208", "input_size=0"),
+        (lambda: Recurrent(ELMAN, 2, -1), "E208", "hidden_size=-1"),
+        (lambda: Recurrent(ELMAN, 2, 3, num_layers=0), "E208", "num_layers=0"),
+        (lambda: Recurrent(ELMAN, 2, 3, num_layers=2, dropout=1.5), "E214", "between 0 and 1"),
+        (lambda: Recurrent(ELMAN, 2, 3, sizes={"cell": 4}), "E207", "cell"),
+        (lambda: Recurrent("h[t] = x[t] + h[t-1]", 2, 3), "E203", "input_size=3"),
+    ],
+)
+def test_a_mistake_is_named(call, code, words):
+    with pytest.raises(ElmanError, match=words) as caught:
+        call()
+    assert caught.value.code == code
+
+
+ALONE = """
+import sys, warnings, torch
+torch.set_num_threads(1)
+from elman.nn import Recurrent
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    torch.manual_seed(0)
+    layer = Recurrent("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)", 2, 3, dtype=torch.float64)
+    x = torch.arange(12, dtype=torch.float64).reshape(3, 2, 2).requires_grad_()
+    output, _ = layer(x)
+    output.sum().backward()
+    output, _ = layer(x)
+for each in caught:
+    print(each.category.__name__, str(each.message))
+print(layer.explain())
+print(output.sum().item(), x.grad.sum().item(), layer.U_l0.grad.sum().item())
+"""
+
+
+def test_without_a_compiler_torch_serves_and_one_line_says_so():
+    def run(**environment: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE],
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    notice, explained, numbers = run(ELMAN_CC="/nonexistent")
+    assert notice.startswith("BackendNotice no C compiler was found")
+    assert explained.startswith("torch: no C compiler")
+    by_c = run()
+    assert by_c[0] == "c: compiled kernels"
+    for one, other in zip(numbers.split(), by_c[1].split(), strict=True):
+        assert float(one) == pytest.approx(float(other), rel=1e-12)
