@@ -1,7 +1,7 @@
-"""Training steps (forward and backward) of Elman beside torch.nn, torch.compile and JAX, in one run.
+"""Training steps (forward and backward) of Elman beside torch.nn, torch.compile and JAX.
 
-Every peer is first checked to compute the same gradients; then all are timed in turn, and the medians compared.
-Run it with `make bench`, or `python benchmarks/bench_training.py --help`.
+Every peer is first checked to compute the same gradients; then all are timed in turn, in one
+run, and the medians compared. Run it with `make bench`, or `python benchmarks/bench_training.py --help`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Step = Callable[[], Any]  # one training step: the gradients by weight name
 
 @dataclass
 class Row:
-    """One cell on one shape: medians in milliseconds by peer, seconds of compiling where there was any."""
+    """One cell on one shape: medians in milliseconds by peer, seconds of compiling if any."""
 
     cell: str
     batch: int

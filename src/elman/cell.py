@@ -30,7 +30,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """What a cell computed: `run["h"]` is (T, size) or (T, B, size); `final` can be given back as `state`."""
+    """What a cell computed: `run["h"]` is (T, size) or (T, B, size); `final` serves as `state`."""
 
     values: Mapping[str, Array]
     final: Mapping[str, Array]
@@ -60,7 +60,8 @@ class Cell:
     array([[0.8005],
            [0.9518]])
 
-    Errors: SyntaxProblem, TimeProblem, NameProblem or ShapeProblem, each with a caret under what is wrong.
+    Errors: SyntaxProblem, TimeProblem, NameProblem or ShapeProblem, each with a caret under what
+    is wrong.
     """
 
     def __init__(self, text: str, name: str | None = None) -> None:
@@ -212,8 +213,10 @@ class Cell:
     ) -> Run:
         """Every value of every step.
 
-        Shapes: inputs (T, size) or (T, B, size); weights as `shapes` says, axes of size 1 may be left out;
-        state (size) or (B, size), zero where not given. `dtype=None`: the inputs' floating type, else float64.
+        Shapes: inputs (T, size) or (T, B, size); weights as `shapes` says, axes of size 1 may be
+        left out; state (size) or (B, size), zero where not given. `dtype=None`: the inputs' floating
+        type, else float64.
+
         Errors: WeightProblem, NameProblem, ShapeProblem, BackendProblem.
         """
         call = self._prepare(inputs, weights, state, sizes, dtype)
@@ -238,14 +241,15 @@ class Cell:
     ) -> dict[str, Array]:
         """The gradient of every input, weight and initial state, by backpropagation through time.
 
-        `cotangents` are dE/dy for any outputs by name, in their shapes; `final` those of the final states.
-        A state's gradient stands under its key, that of an input before the first step under `x[t-1]`.
+        `cotangents` are dE/dy for any outputs by name, in their shapes; `final` those of the final
+        states. A state's gradient stands under its key, that of an input before the first step
+        under `x[t-1]`.
 
         >>> cell = Cell("h[t] = u * x[t] + w * h[t-1]")
         >>> data = {"x": [1.0, 2.0]}, {"u": 0.5, "w": 0.25}
         >>> found = cell.gradients(*data, cotangents={"h": [0.0, 1.0]})
         >>> {name: float(g.ravel()[0]) for name, g in found.items()}
-        {'u': 2.25, 'x': 0.125, 'w': 0.5, 'h': 0.0625}
+        {'u': 2.25, 'w': 0.5, 'x': 0.125, 'h': 0.0625}
         """
         call = self._prepare(inputs, weights, state, sizes, dtype)
         chosen = calls.choose(call, backend)

@@ -187,6 +187,7 @@ def test_two_threads_step_and_run_a_batch_first_layer():
     assert not wrong
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_functional_transforms():
     layer = small(cells.text("gru"))
     x, v = drawn(6, 4, 2, 2), drawn(4, 2, 2)
@@ -205,6 +206,7 @@ def test_functional_transforms():
     assert not torch.allclose(moved, expected[0])
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_forward_mode_differentiation():
     layer = small()
     x, v = drawn(4, 2, 2), drawn(4, 2, 2, seed=1)

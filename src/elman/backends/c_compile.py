@@ -1,4 +1,7 @@
-"""Compile C text to a shared library, once per text, compiler and processor; safe with several processes at once."""
+"""Compile C text to a shared library, once per text, compiler and processor.
+
+Several processes may do so at once.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,11 @@ from pathlib import Path
 
 from elman.errors import BackendProblem
 
-FLAGS = ["-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]  # not -ffast-math: it breaks rounding by a shift, and NaN
+# not -ffast-math: it breaks rounding by a shift, and NaN
+FLAGS = (
+    *("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC"),
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+)
 OPTIONAL_FLAGS = ("-fopenmp", "-mprefer-vector-width=512")
 
 
@@ -63,7 +70,7 @@ def processor() -> str:
 
 
 def cache_folder() -> Path:
-    """Where libraries are kept: `ELMAN_CACHE`, else the user's cache folder; private to the user (mode 0700)."""
+    """Where libraries are kept: `ELMAN_CACHE`, else the user's cache folder; private (mode 0700)."""
     chosen = os.environ.get("ELMAN_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) if chosen else Path(home) / "elman"
@@ -117,9 +124,10 @@ def _build(compiler: str, text: str, library: Path) -> None:
         command = [compiler, *flags(compiler), "-o", str(made), str(source), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
+            cell = library.stem.rpartition("-")[0]
             raise BackendProblem(
                 "E802",
-                f"{Path(compiler).name} could not compile the code of {library.stem.rpartition('-')[0]}",
+                f"{Path(compiler).name} could not compile the code of {cell}",
                 rule=done.stderr[:2000],
                 fix="Please report this; backend='torch' runs the cell meanwhile.",
             )

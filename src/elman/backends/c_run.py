@@ -67,7 +67,7 @@ _local = threading.local()
 
 
 def _scratch(needed: int) -> int:
-    """The address of at least `needed` bytes, a cache line apart, kept for this thread's next call."""
+    """The address of at least `needed` bytes on a cache line, kept for this thread's next call."""
     held: Any = getattr(_local, "scratch", None)
     if held is None or held.nbytes < needed + 64:
         held = np.empty(needed + needed // 8 + 4096, np.uint8)
@@ -85,7 +85,7 @@ POISON = bool(
 
 
 def thread_count() -> int:
-    """As many threads as torch uses where it is loaded, else OMP_NUM_THREADS, else the processors."""
+    """torch's number of threads where it is loaded, else OMP_NUM_THREADS, else the processors."""
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_num_threads"):
         return int(torch.get_num_threads())
@@ -94,7 +94,7 @@ def thread_count() -> int:
 
 
 class Compiled:
-    """The kernels of one cell for one dtype: forward, and backward from the cotangents that it was made for."""
+    """The kernels of one cell for one dtype: forward, and backward from the cotangents named."""
 
     def __init__(self, cell: Cell, dtype: str, cotangents: tuple[str, ...]) -> None:
         self.derivation: Derivation = derive(cell, cotangents)

@@ -20,9 +20,8 @@ from elman.passes.system import system_of
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
 BACKENDS = ("auto", "numpy", "torch", "c")
-WORTH_COMPILING = (
-    2e7  # multiply-adds below which the reference is done before a compiler has started
-)
+# multiply-adds below which the reference is done before a compiler has started
+WORTH_COMPILING = 2e7
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def prepare(
     dtype: Any,
     spell: Callable[[Node], str],
 ) -> Call:
-    """Check names and shapes, find the sizes, and put every array in its full shape and one dtype."""
+    """Check names and shapes, find the sizes, give every array its full shape and one dtype."""
     roles = _roles(typed)
     keys = [carry.key for carry in system_of(typed.cell).carries]
     constants = dict(surface.constants)
@@ -155,7 +154,7 @@ def _dtype(dtype: Any, inputs: Arrays) -> Any:
 
 
 def _is_batched(typed: Typed, inputs: Arrays, over: Mapping[str, str]) -> bool:
-    """Whether the inputs have an axis for the batch; a vector stream of one axis is T steps of size 1."""
+    """Whether the inputs have a batch axis; a vector stream of one axis is T steps of size 1."""
     extra = [
         a.ndim - len(typed.shape(name)) - (1 if "t" in over[name] else 0)
         for name, a in inputs.items()
@@ -242,7 +241,7 @@ def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arr
 
 
 def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tuple[Arrays, Arrays]:
-    """`d_x`, `d_W`, ... in the shapes of `call.arrays`, and the cotangents of the initial states."""
+    """`d_x`, `d_W`, ... shaped as `call.arrays`, and the cotangents of the initial states."""
     data = (call.cell, call.arrays, call.state, cotangents, final)
     if backend == "c":
         found, initial = c_run.gradients(*data, call.sizes, call.lead)

@@ -1,8 +1,9 @@
 """How the nodes of a stage are grouped into loops that fused code can run.
 
-A *tile* group computes values of one shape for a tile of rows and units: products first, in registers, then the
-pointwise equations on what they leave there. A *row* group computes one other value (a reduction, a
-concatenation), row by row. A product whose operand is computed in the same stage starts a new level.
+A *tile* group computes values of one shape for a tile of rows and units: products first, in
+registers, then the pointwise equations on what they leave there. A *row* group computes one other
+value (a reduction, a concatenation), row by row. A product whose operand is computed in the same
+stage starts a new level.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def arrange(roots: Iterable[Node]) -> tuple[Group, ...]:
 
 
 def _sink(order: list[Node], levels: dict[Node, int], wanted: set[Node]) -> None:
-    """Move cheap work to the level that uses it: `1 - z` is computed again from z rather than kept."""
+    """Move cheap work to the level that uses it: `1 - z` is computed from z rather than kept."""
     users: dict[Node, list[Node]] = {}
     for n in order:
         for arg in n.args:

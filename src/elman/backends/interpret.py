@@ -31,7 +31,7 @@ class Ops:
 
 @dataclass(frozen=True)
 class Result:
-    """By name: the outputs of a plan, the states after its last step, and the states before each step."""
+    """By name: the outputs of a plan, the states after its last step and before each step."""
 
     outputs: dict[str, Array]
     final: dict[str, Array]
@@ -66,7 +66,7 @@ def gradients(
     steps: int,
     block: int = 64,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """`d_x`, `d_W`, ... and the cotangents of the initial states, from those of outputs and final states."""
+    """`d_x`, `d_W`, ... and the cotangents of the initial states."""
     derived = derive(cell, tuple(cotangents))
     leaves = {n: arrays[n.attr.name] for n in plan_leaves(derived.forward) if n.attr.role in USER}
     result = run_plan(derived.forward, leaves, state, ops, sizes, steps, block)
@@ -180,7 +180,7 @@ class _Run:
             env[n] = self.ops.join(parts[::-1] if plan.reverse else parts)
 
     def total(self, n: Node, env: Env) -> Array:
-        """The sum over the block's steps and rows; an outer product is summed without being formed."""
+        """The sum over a block's steps and rows; an outer product is summed without being formed."""
         inner = n.args[0]
         if inner.op == "contract" and inner.attr == "i,j->ij" and n.attr == "tb":
             self._compute(topological(inner.args), env)
@@ -221,7 +221,7 @@ def pointwise(table: Mapping[str, Callable[..., Array]]) -> dict[str, Callable[.
 
 def slice_of(n: Node, sizes: Mapping[str, int]) -> tuple[Any, ...]:
     """The index that a `slice` reads, or an `embed` fills, behind the two leading axes."""
-    axis, start, length = n.attr
+    axis, start, _length = n.attr
     inner = n if n.op == "slice" else n.args[0]
     assert inner.shape is not None
     first = number(start, sizes)

@@ -8,5 +8,6 @@ class BackendNotice(UserWarning):
 
     def __init__(self) -> None:
         super().__init__(
-            "no C compiler was found: the torch backend serves, slower (install gcc or clang, or name one in ELMAN_CC)"
+            "no C compiler was found: the torch backend serves, slower "
+            "(install gcc or clang, or name one in ELMAN_CC)"
         )

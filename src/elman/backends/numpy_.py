@@ -1,8 +1,8 @@
-"""The reference backend: obvious, slow, float64. The truth that every other backend is compared with."""
+"""The reference: obvious, slow, float64. Every other backend is compared with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def _sigmoid(a: Array) -> Array:
     return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
 
 
-POINTWISE = {
+POINTWISE: dict[str, Callable[..., Any]] = {
     "neg": np.negative,
     "exp": np.exp,
     "log": np.log,
@@ -106,7 +106,7 @@ NUMPY = Ops(
 
 
 def expand(n: Node, array: Array) -> Array:
-    """An array as the user holds it, with the two leading axes: (T, B, ...), 1 where it does not vary."""
+    """An array of the user's with two leading axes: (T, B, ...), 1 where it does not vary."""
     if "t" not in n.over:
         array = array[None]
     return array if "b" in n.over else array[:, None]

@@ -1,4 +1,4 @@
-"""Plans through torch operations: any device, any order of derivative. Serves wherever nothing faster can."""
+"""Plans through torch operations: any device, any order of derivative."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ LIFTED = pointwise(POINTWISE)
 
 
 def expand(n: Node, tensor: Tensor) -> Tensor:
-    """A tensor as the user holds it, with the two leading axes: (T, B, ...), 1 where it does not vary."""
+    """A tensor of the user's with two leading axes: (T, B, ...), 1 where it does not vary."""
     if "t" not in n.over:
         tensor = tensor[None]
     return tensor if "b" in n.over else tensor[:, None]
@@ -130,7 +130,7 @@ def forward(
     lead: tuple[int, int],
     outputs: tuple[str, ...],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The outputs named, (T, B, ...), and the final states; torch's autograd differentiates through it."""
+    """The outputs named, (T, B, ...), and the final states; autograd sees every operation."""
     like = next(iter({**arrays, **state}.values()))
     leaves = {n.attr.name: n for n in cell.leaves if n.attr.role in interpret.USER}
     spread = {name: expand(leaves[name], a) for name, a in arrays.items() if name in leaves}

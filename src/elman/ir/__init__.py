@@ -1,4 +1,4 @@
-"""What a cell is: nodes, the table of primitives, cells and plans. Pure data; knows nothing of running."""
+"""What a cell is, as pure data: nodes, the table of primitives, cells and plans."""
 
 from elman.ir import ops as ops
 from elman.ir.cell import Cell, Equation

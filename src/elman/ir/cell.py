@@ -23,7 +23,7 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Equations in the order of the text; equal when the equations are (the name does not count)."""
+    """Equations in the order of the text; equal when the equations are (names do not count)."""
 
     equations: tuple[Equation, ...]
     returns: tuple[str, ...]
@@ -42,7 +42,7 @@ class Cell:
         return leaves(equation.value for equation in self.equations)
 
     def names(self, role: str) -> tuple[str, ...]:
-        """The names that stand in one role (`state` keys: `h`, or `h[t-2]` for the second delay)."""
+        """The names in one role (of a state its key: `h`, or `h[t-2]` for the second delay)."""
         keys = (leaf.attr.key for leaf in self.leaves if leaf.attr.role == role)
         return tuple(dict.fromkeys(keys))
 

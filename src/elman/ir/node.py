@@ -1,7 +1,7 @@
 """The one immutable node of the IR, hash-consed: equal nodes are the same object.
 
-A node knows its shape (a tuple of size names, `None` before the shapes pass) and over what it varies:
-time `t`, batch `b`, both or neither. Batch and time are never axes of a shape.
+A node knows its shape (a tuple of size names, `None` before the shapes pass) and over what it
+varies: time `t`, batch `b`, both or neither. Batch and time are never axes of a shape.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Shape = tuple[str, ...]  # size names: ("hidden", "input"); "3" is a number; "hi
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What a leaf stands for: a stream, a state, a parameter, a constant, or a value of an earlier stage."""
+    """What a leaf stands for: a stream, a state, a parameter, a constant, or a value held."""
 
     name: str
-    role: str  # input state parameter constant; in plans also: value (held by an earlier stage), given
+    role: str  # input state parameter constant; in plans also value (of an earlier stage), given
     over: str = "tb"  # what it varies over: "tb", "t", "b" or ""
     lag: int = 0  # h[t-1] has lag 1
     shape: Shape | None = None
@@ -31,7 +31,7 @@ class Leaf:
 
 
 class Node:
-    """`op` applied to `args`; `attr` is what the op needs besides (a leaf, a number, a contraction)."""
+    """`op` applied to `args`; `attr` is what it needs besides (a leaf, a number, a contraction)."""
 
     __slots__ = ("__weakref__", "args", "attr", "op", "over", "shape")
 

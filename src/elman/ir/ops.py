@@ -1,7 +1,8 @@
 """The table of primitives: what exists, how many arguments it takes, how its shape follows.
 
-Every other meaning of an op (NumPy, torch, derivative, C, text) is a dict with the same keys elsewhere; a test
-holds them together. The surface ops appear only before the shapes pass, which turns them into `contract`.
+Every other meaning of an op (NumPy, torch, derivative, C, text) is a dict with the same keys
+elsewhere; a test holds them together. The surface ops appear only before the shapes pass, which
+turns them into `contract`.
 """
 
 from __future__ import annotations

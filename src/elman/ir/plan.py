@@ -42,7 +42,8 @@ class Carry:
 class System:
     """One step as equations, before anything is arranged: carries and named outputs.
 
-    An output that is a `total` is summed over the sequence. `reverse` steps from the last to the first.
+    An output that is a `total` is summed over the sequence. `reverse` steps from the last to the
+    first.
     """
 
     name: str

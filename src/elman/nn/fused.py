@@ -1,4 +1,4 @@
-"""The compiled kernels behind torch's autograd: one Function, whose saved tensors are the kernel's own buffers."""
+"""The compiled kernels behind torch's autograd: one Function that saves the kernel's own buffers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer's cell with shapes, and the numbers of its sizes; `names` are its arrays in order."""
+    """One layer's cell with shapes and the numbers of its sizes; `names` are its arrays."""
 
     cell: Cell
     sizes: Mapping[str, int]
@@ -37,10 +37,8 @@ class Layer:
         return self.kernels[dtype]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "kernels": {},
-        }  # compiled again, or found in the cache, where it is loaded
+        # the kernels are compiled again, or found in the cache, where the layer is loaded
+        return {**self.__dict__, "kernels": {}}
 
     def __deepcopy__(self, memo: Any) -> Layer:
         return self
@@ -73,7 +71,7 @@ def why_not(tensors: Tensors) -> str | None:
 def run_layer(
     layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Outputs (T, B, size) in the order of the cell's returns, and final states (B, size); no state is zero."""
+    """Outputs (T, B, size) in the order of the returns, final states (B, size); no state is zero."""
     before = [state.get(key) for key in layer.states]
     if lead[1] and why_not([*arrays, *before]) is None:
         # in one piece before the Function, so that derivatives of derivatives know where they come from
@@ -148,7 +146,7 @@ def _again(
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a kernel's array comes from: an index into what is given, or a new tensor of a shape."""
+    """Where a kernel's array comes from: an index into what is given, or a new tensor."""
 
     source: str  # "given", "kept", "grad", "last", "new", "states"
     index: int
@@ -236,13 +234,21 @@ class LayerKernels:
         if training:
             kept = [self._output(held, k) for k in self.saved.values()]
             kept += [self._whole(held, k) for k in self.past.values()]
-        outputs = [self._output(held, k) for k in self.outputs]
+        outputs = [self._public(held, k, lead) for k in self.outputs]
         return (*outputs, *(self._whole(held, k) for k in self.finals)), kept
 
     def _whole(self, held: Tensors, k: int) -> Tensor:
         found = held[k]
         assert found is not None
         return found
+
+    def _public(self, held: Tensors, k: int, lead: tuple[int, int]) -> Tensor:
+        """(T, B, ...), also where the value varies over less."""
+        found, over = self._output(held, k), self.forward_slots[k].over
+        if over == "tb":
+            return found
+        spread = found[tuple(slice(None) if axis in over else None for axis in "tb")]
+        return spread.expand(*lead, *spread.shape[2:]).clone()
 
     def _output(self, held: Tensors, k: int) -> Tensor:
         found = self._whole(held, k)

@@ -32,17 +32,19 @@ class Recurrent(torch.nn.Module):
     ['U_l0', 'U_l1', 'W_l0', 'W_l1', 'b_l0', 'b_l1']
 
     Args:
-        cell: a `Cell`, or its equations. Its first input that is no scalar is `x`; the others are given by name.
+        cell: a `Cell`, or its equations. Its first input that is no scalar and varies over time and batch
+            is `x`; the others are given by name.
         input_size, hidden_size: the sizes of `x` and of the state, as in torch.
         num_layers: each further layer reads the output of the one below.
         sizes: further sizes of the cell by name, as `{"cell": 512}`.
-        batch_first: `x` and the output are (B, T, size), not (T, B, size). States are not concerned.
+        batch_first: `x` and the output are (B, T, size), not (T, B, size); states stay as they
+            are.
         dropout: on the output of each layer but the last, while training.
 
     Shapes: `x` (T, B, input_size) or (T, input_size); output (T, B, hidden_size); every state
     (num_layers, B, size). A per-step input is (T, ...), a per-sequence input (B, ...).
 
-    Errors: ShapeProblem where sizes clash; NameProblem for an input or state that the cell does not have.
+    Errors: ShapeProblem where sizes clash; NameProblem for an input or state that the cell lacks.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Recurrent(torch.nn.Module):
         self.cell = Cell(cell) if isinstance(cell, str) else cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
-        _check(num_layers, self.dropout)
+        _check(input_size, hidden_size, num_layers, self.dropout)
         self.sizes = dict(sizes or {})
         self.main, self.others = _inputs(self.cell)
         self._layers = self._plan_layers()
@@ -116,7 +118,8 @@ class Recurrent(torch.nn.Module):
         if named.get(size, width) != width:
             raise ShapeProblem(
                 "E203",
-                f"the cell needs {self.main} and its state to have one size, not {width} and {self.hidden_size}",
+                f"the cell needs {self.main} and its state to have one size, "
+                f"not {width} and {self.hidden_size}",
                 rule="They are added or multiplied elementwise in the equations.",
                 fix=f"Pass input_size={self.hidden_size}.",
             )
@@ -143,9 +146,14 @@ class Recurrent(torch.nn.Module):
         self, x: Tensor | None = None, state: State | None = None, **others: Tensor
     ) -> tuple[Any, State]:
         """Output and final state; the output is a tuple where the cell returns several names."""
-        inputs, batched = self._check_inputs(x, others)
+        return self._run(x, state, others, self.batch_first)
+
+    def _run(
+        self, x: Tensor | None, state: State | None, others: State, batch_first: bool
+    ) -> tuple[Any, State]:
+        inputs, batched = self._check_inputs(x, others, batch_first)
         lead = self._lead(inputs)
-        before = self._check_state(state, lead[1], batched) if state else {}
+        before = {} if state is None else self._check_state(state, lead[1], batched)
         finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
         for k, layer in enumerate(self._layers):
@@ -161,7 +169,7 @@ class Recurrent(torch.nn.Module):
         for k, name in enumerate(self.cell.states):
             layers = [final[k] for final in finals]
             after[name] = torch.stack(layers) if len(layers) > 1 else layers[0].unsqueeze(0)
-        return self._shape_out(outputs, batched), after if batched else _squeeze(after)
+        return self._shape_out(outputs, batched, batch_first), after if batched else _squeeze(after)
 
     def step(
         self, x: Tensor | None = None, state: State | None = None, **others: Tensor
@@ -175,14 +183,8 @@ class Recurrent(torch.nn.Module):
         >>> h.shape
         torch.Size([4, 5])
         """
-        first, self.batch_first = self.batch_first, False
-        try:
-            stretched = {
-                name: v if self._over(name) == "b" else v[None] for name, v in others.items()
-            }
-            output, after = self.forward(None if x is None else x[None], state, **stretched)
-        finally:
-            self.batch_first = first
+        stretched = {name: v if self._over(name) == "b" else v[None] for name, v in others.items()}
+        output, after = self._run(None if x is None else x[None], state, stretched, False)
         single = tuple(o[0] for o in output) if isinstance(output, tuple) else output[0]
         return single, after
 
@@ -191,7 +193,9 @@ class Recurrent(torch.nn.Module):
     def _over(self, name: str) -> str:
         return self.cell.typed.over.get(name, "tb")
 
-    def _check_inputs(self, x: Tensor | None, others: dict[str, Tensor]) -> tuple[State, bool]:
+    def _check_inputs(
+        self, x: Tensor | None, others: State, batch_first: bool
+    ) -> tuple[State, bool]:
         given = dict(others)
         if self.main is not None and x is not None:
             given[self.main] = x
@@ -206,14 +210,15 @@ class Recurrent(torch.nn.Module):
                 rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
                 fix=nearest(extra[0], self.cell.inputs) if extra else f"Pass {missing[0]}=...",
             )
+        for name, tensor in given.items():
+            _check_tensor(name, tensor)
         ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
         batched = any(r == 2 for n, r in ranks.items() if self._over(n) == "tb")
         batched = batched or any(r == 1 for n, r in ranks.items() if self._over(n) == "b")
         for name, tensor in given.items():
             self._check_input(name, tensor, batched)
-        return {
-            name: self._spread(name, tensor, batched) for name, tensor in given.items()
-        }, batched
+        spread = {n: self._spread(n, tensor, batched, batch_first) for n, tensor in given.items()}
+        return spread, batched
 
     def _check_input(self, name: str, tensor: Tensor, batched: bool) -> None:
         over = self._over(name)
@@ -232,19 +237,22 @@ class Recurrent(torch.nn.Module):
                 f"({words[over]}{', '.join(map(str, width))})",
                 rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
             )
+        self._check_dtype(name, tensor)
+
+    def _check_dtype(self, name: str, tensor: Tensor) -> None:
         parameter = next(iter(self.parameters()), tensor)
         if tensor.dtype != parameter.dtype:
             raise WeightProblem(
                 "E505",
                 f"{name} is {tensor.dtype}, and the layer's parameters are {parameter.dtype}",
-                fix=f"Convert one: {name}.to({parameter.dtype}), or layer.to({tensor.dtype}).",
+                fix=f"Convert one: {name.split()[-1]}.to({parameter.dtype}), or layer.to({tensor.dtype}).",
             )
 
-    def _spread(self, name: str, tensor: Tensor, batched: bool) -> Tensor:
+    def _spread(self, name: str, tensor: Tensor, batched: bool, batch_first: bool) -> Tensor:
         """(T, B, ...) for what varies over both."""
         over = self._over(name)
         if over == "tb" and batched:
-            return tensor.transpose(0, 1) if self.batch_first else tensor
+            return tensor.transpose(0, 1) if batch_first else tensor
         return tensor if over == "t" or batched else tensor.unsqueeze(1 if over == "tb" else 0)
 
     def _lead(self, inputs: State) -> tuple[int, int]:
@@ -266,6 +274,12 @@ class Recurrent(torch.nn.Module):
 
     def _check_state(self, state: State, batch: int, batched: bool) -> State:
         found: State = {}
+        if not isinstance(state, Mapping):
+            raise NameProblem(
+                "E406",
+                "states are given by name, as a dict",
+                fix=f'As in {{"{self.cell.states[0]}": ...}}.' if self.cell.states else None,
+            )
         for name, tensor in state.items():
             if name not in self.cell.states:
                 raise NameProblem(
@@ -274,6 +288,8 @@ class Recurrent(torch.nn.Module):
                     rule=f"Its states are {', '.join(self.cell.states)}.",
                     fix=nearest(name, self.cell.states) or None,
                 )
+            _check_tensor(f"the state {name}", tensor)
+            self._check_dtype(f"the state {name}", tensor)
             tail = self._tails[name]
             wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
             if tuple(tensor.shape) != wanted:
@@ -296,10 +312,10 @@ class Recurrent(torch.nn.Module):
         parameter: Tensor = getattr(self, f"{name}_l{layer}")
         return parameter
 
-    def _shape_out(self, outputs: tuple[Tensor, ...], batched: bool) -> Any:
+    def _shape_out(self, outputs: tuple[Tensor, ...], batched: bool, batch_first: bool) -> Any:
         if not batched:
             outputs = tuple(output.squeeze(1) for output in outputs)
-        elif self.batch_first:
+        elif batch_first:
             outputs = tuple(output.transpose(0, 1) for output in outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -317,11 +333,18 @@ class Recurrent(torch.nn.Module):
         return ", ".join(words)
 
 
-def _check(num_layers: int, dropout: float) -> None:
-    if num_layers < 1:
-        raise ShapeProblem(
-            "E208", f"num_layers={num_layers}", rule="A network has one layer or more."
+def _check_tensor(what: str, given: object) -> None:
+    if not isinstance(given, torch.Tensor):
+        raise WeightProblem(
+            "E504", f"{what} is {type(given).__name__}, no tensor", fix="Pass torch.as_tensor(...)."
         )
+
+
+def _check(input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+    counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
     if not 0.0 <= dropout <= 1.0:
         raise ShapeProblem("E214", f"dropout={dropout}", rule="A probability lies between 0 and 1.")
     if dropout and num_layers == 1:
@@ -333,6 +356,7 @@ def _check(num_layers: int, dropout: float) -> None:
 def _inputs(cell: Cell) -> tuple[str | None, tuple[str, ...]]:
     """The input that the layer's `x` is, and the others."""
     wide = [name for name in cell.inputs if cell.typed.shape(name)]
+    wide.sort(key=lambda name: cell.typed.over[name] != "tb")
     main = wide[0] if wide else next(iter(cell.inputs), None)
     return main, tuple(name for name in cell.inputs if name != main)
 

@@ -100,7 +100,7 @@ def _legend(cell: Cell, saved: tuple[Value, ...]) -> str:
 
 
 def _for_people(nodes: list[Node], returns: tuple[str, ...]) -> dict[Node, Node]:
-    """How the leaves of a backward step are shown: g_h from the loss, back_h[t+1] from the step behind."""
+    """How a backward step's leaves are shown: g_h from the loss, back_h[t+1] from behind."""
     shown: dict[Node, Node] = {}
     for n in leaves(nodes):
         name, role, over, shape = n.attr.name, n.attr.role, n.over, n.shape

@@ -13,7 +13,7 @@ class Clash(Exception):
 
 
 class Axes:
-    """Axes are integers; equal ones share a root, which may be a number, a sum of axes, or named."""
+    """Axes are integers; equal ones share a root, which may be a number, a sum, or named."""
 
     def __init__(self) -> None:
         self.parent: list[int] = []
@@ -67,7 +67,7 @@ class Axes:
         self.unify(axis, joined)
 
     def call(self, axis: int, name: str) -> None:
-        """Name an axis; a second name becomes an alias of the first, a name taken elsewhere is varied."""
+        """Name an axis; a second name becomes an alias, a name taken elsewhere is varied."""
         if name in self.names and self.root(self.names[name]) != self.root(axis):
             self.call(axis, name + "_size")
         else:

@@ -1,4 +1,4 @@
-"""The numbers of sizes, from the arrays and sizes that the user gives; every number remembers who set it."""
+"""The numbers of sizes, from the arrays and sizes given; every number remembers who set it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Given:
-    """One array of the user's: its shape behind time and batch, and how the user would point at it."""
+    """One array of the user's: its shape behind time and batch, and how one points at it."""
 
     shape: Shape
     origin: str  # the array given as weights["U"]
@@ -32,8 +32,8 @@ def bind_sizes(
 ) -> tuple[dict[str, int], dict[str, Shape]]:
     """(numbers by size name, full shapes by array name); axes of size 1 may have been left out.
 
-    Errors: ShapeProblem E203 (two numbers for one size), E206 (a size that nothing sets), E207 (no such size);
-    WeightProblem E503 (too many axes, or a shape that cannot be).
+    Errors: ShapeProblem E203 (two numbers for one size), E206 (a size that nothing sets), E207 (no
+    such size); WeightProblem E503 (too many axes, or a shape that cannot be).
     """
     binding = _Binding(typed, given)
     for name, value in sizes.items():
@@ -119,7 +119,7 @@ class _Binding:
                 self.claim(size, value, array.origin)
 
     def _decide(self, waiting: Mapping[str, Given]) -> tuple[str, Shape] | None:
-        """The next array with axes left out, and its full shape; arrays with one possibility first."""
+        """The next array with axes left out, and its full shape; the most certain first."""
         options = {name: self._options(name, array.shape) for name, array in waiting.items()}
         for name, array in waiting.items():
             if not options[name]:
@@ -163,7 +163,7 @@ class _Binding:
 
 
 def _explain(binding: _Binding, surface: Cell, spell: Callable[[Node], str]) -> ShapeProblem:
-    """The error of the first operation in the equations where two of the user's shapes do not meet."""
+    """The error of the first operation in the equations where two shapes do not meet."""
     assert binding.clash is not None
     size, value, origin = binding.clash
     shapes: dict[Node, Shape] = {}

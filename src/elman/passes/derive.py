@@ -1,4 +1,4 @@
-"""Everything that follows from a cell with shapes: its forward plan, and the plan of its gradients."""
+"""What follows from a cell with shapes: its forward plan, and the plan of its gradients."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
 
 
 def forward_plan(cell: Cell, outputs: tuple[str, ...] | None = None) -> Plan:
-    """The plan that computes the outputs named (default: what the cell returns), and nothing else."""
+    """The plan that computes only the outputs named (default: what the cell returns)."""
     return holds(schedule(holds(system_of(cell, outputs))))

@@ -1,6 +1,7 @@
 """Reverse-mode derivatives of a graph: from the cotangents of its roots to those of its leaves.
 
-Subgradients follow torch: 0 for relu at 0, half each where maximum and minimum tie, equal shares for amax.
+Subgradients follow torch: 0 for relu at 0, half each where maximum and minimum tie, equal shares
+for amax.
 """
 
 from __future__ import annotations
@@ -123,10 +124,10 @@ def _concat(g: Node, args: tuple[Node, ...]) -> Gradients:
 
 
 def gradients(cotangents: Iterable[tuple[Node, Node]], wrt: Iterable[Node]) -> Mapping[Node, Node]:
-    """The cotangent of every node on a way from `wrt` to the roots; `cotangents` pairs (root, d_root).
+    """The cotangent of every node between `wrt` and the roots; `cotangents` pairs (root, d_root).
 
-    Where a value varies over less than its cotangent does (a weight, used at every step), the sum over the
-    steps and rows is a `total`.
+    Where a value varies over less than its cotangent does (a weight, used at every step), the sum
+    over the steps and rows is a `total`.
     """
     pairs = list(cotangents)
     order = topological(root for root, _ in pairs)

@@ -1,6 +1,7 @@
 """How many axes each value has: found before sizes are, by propagation until nothing changes.
 
-A vector meets only vectors, `@` needs a matrix on its left, scalars are declared. What nothing decides is a vector.
+A vector meets only vectors, `@` needs a matrix on its left, scalars are declared. What nothing
+decides is a vector.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def infer_ranks(cell: Cell) -> dict[Node, int]:
 
 
 def partners(cell: Cell) -> dict[Node, Node]:
-    """For each state leaf, the node that it is the past of: its equation's value, or the input's leaf."""
+    """For each state leaf, whose past it is: its equation's value, or the input's leaf."""
     found: dict[Node, Node] = {}
     inputs = {n.attr.name: n for n in cell.leaves if n.attr.role == "input"}
     values = {equation.name: equation.value for equation in cell.steps}
@@ -35,7 +36,7 @@ def partners(cell: Cell) -> dict[Node, Node]:
 class _Ranks:
     def __init__(self, cell: Cell) -> None:
         self.nodes = topological(equation.value for equation in cell.equations)
-        self.links = [pair for pair in partners(cell).items()]
+        self.links = list(partners(cell).items())
         self.of: dict[Node, int] = {}
         declared = dict(cell.declared)
         for equation in cell.equations:
@@ -48,7 +49,8 @@ class _Ranks:
             raise ShapeProblem(
                 "E202",
                 f"{_name(node)} is {KINDS[known]} and is used as {KINDS[rank]}",
-                rule="A name keeps one kind everywhere: left of @ a matrix, added or multiplied a vector.",
+                rule="A name keeps one kind everywhere: left of @ a matrix, added or multiplied "
+                "a vector.",
                 fix="Use two names, or declare the kind: 'alpha: scalar'.",
                 subject=user,
             )
@@ -88,8 +90,8 @@ class _Ranks:
     def _matmul(self, node: Node, left: Node, right: Node) -> None:
         if right in self.of and left not in self.of and left.op != "leaf" and node in self.of:
             self.set(left, 2, node)
-        if right in self.of and left.op == "leaf":
-            self.set(left, 2, node) if left not in self.of else None
+        if right in self.of and left.op == "leaf" and left not in self.of:
+            self.set(left, 2, node)
         if node in self.of and self.of[node] == 2:
             self.set(right, 2, node)
         if left in self.of and right in self.of:

@@ -1,4 +1,4 @@
-"""Arrange a system in stages: what is computed once, what for a block of steps at once, what step by step."""
+"""Arrange a system in stages: what is done once, once for a block of steps, or step by step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def schedule(system: System) -> Plan:
     for stage in STAGES:
         roots = [v.node for v in values[stage]]
         if stage == "scan":
-            roots += [n for c in carries for n in (c.next,)] + [v.node for v in labels]
+            roots += [c.next for c in carries] + [v.node for v in labels]
         new = substitute(roots, held)
         arranged[stage] = tuple(Value(v.name, new[v.node]) for v in values[stage])
         if stage == "scan":
@@ -54,7 +54,7 @@ def _choose(system: System) -> dict[str, tuple[Value, ...]]:
 
 
 def _stages(system: System, nodes: list[Node]) -> dict[Node, str]:
-    """The stage of every node; pointwise work without a state is done wherever it is used, and has none."""
+    """The stage of every node; pointwise work without a state is done where used: it has none."""
     moves = reached(system)
     core = set(topological(c.next for c in system.carries))
     stage: dict[Node, str] = {}
@@ -114,7 +114,7 @@ def _as_matrix(n: Node, user: Node) -> bool:
 
 
 def operands(total: Node) -> tuple[Node, ...]:
-    """What a total reads: both sides of an outer product, summed without being formed; else its argument."""
+    """What a total reads: both sides of an outer product, never formed; else its argument."""
     inner = total.args[0]
     outer = inner.op == "contract" and inner.attr == "i,j->ij" and total.attr == "tb"
     return inner.args if outer else (inner,)

@@ -1,7 +1,7 @@
 """Shapes by unification: every axis gets a size name, and the surface ops become contractions.
 
-`W @ [h[t-1], x[t]]` is split here into `W[:, :hidden] @ h[t-1] + W[:, hidden:] @ x[t]`, so that it hoists like the
-split form.
+`W @ [h[t-1], x[t]]` is split here into `W[:, :hidden] @ h[t-1] + W[:, hidden:] @ x[t]`, so that
+it hoists like the split form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from elman.passes.ranks import infer_ranks, partners
 
 @dataclass(frozen=True)
 class Typed:
-    """A cell whose leaves have shapes; `aliases` maps every size name a user may give to the one in use."""
+    """A cell whose leaves have shapes; `aliases` maps the size names one may give to those in use."""
 
     cell: Cell
     aliases: Mapping[str, str]
@@ -112,7 +112,10 @@ def _name_sizes(cell: Cell, axes: Axes, of: dict[Node, tuple[int, ...]]) -> dict
     for name in dict.fromkeys(name for name in main if of[states[name]] and name not in inputs):
         axes.call(of[states[name]][-1], "hidden" if "hidden" not in axes.names else name)
     for name, n in inputs.items():
-        axes.call(of[n][-1], "input" if len(inputs) == 1 else name)
+        size = "input" if len(inputs) == 1 else name
+        if size in axes.names and n.attr.shape is None:  # declared elsewhere: the same size
+            _join(n, of[n][-1:], (axes.names[size],), axes)
+        axes.call(of[n][-1], size)
     for equation in cell.equations:
         _call_all(axes, of[equation.value], equation.name)
     for n in cell.leaves:

@@ -1,7 +1,8 @@
 """The transpose of a system is a system: one step of backpropagation through time, as equations.
 
-It steps in reverse; its carries are the cotangents of the states. Values of the forward step that it needs come
-back as given streams: what is dear (a product, tanh) is saved by the forward run, what is cheap is computed again.
+It steps in reverse; its carries are the cotangents of the states. Values of the forward step that it
+needs come back as given streams: what is dear (a product, tanh) is saved by the forward run, what is
+cheap is computed again.
 """
 
 from __future__ import annotations
@@ -13,20 +14,8 @@ from elman.ir import Carry, Node, System, Value, leaf, node, topological
 from elman.ir.node import substitute
 from elman.passes.differentiate import gradients
 
-CHEAP = (
-    "neg",
-    "add",
-    "sub",
-    "mul",
-    "less",
-    "equal",
-    "where",
-    "abs",
-    "sign",
-    "relu",
-    "fill",
-    "size",
-)
+# what is computed again rather than saved
+CHEAP = frozenset("neg add sub mul less equal where abs sign relu fill size".split())
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,8 @@ class Transposed:
 def transpose(system: System, cotangents: tuple[str, ...]) -> Transposed:
     """Backpropagate through one step of `system`, given cotangents of the outputs named.
 
-    Its outputs are `d_x` for inputs, `d_W` for parameters; its final carries are those of the initial states.
+    Its outputs are `d_x` for inputs, `d_W` for parameters; its final carries are those of the
+    initial states.
     """
     outputs = {value.name: value.node for value in system.outputs}
     seeds = [(c.next, _carry_leaf(c)) for c in system.carries]
@@ -76,7 +66,7 @@ def given(name: str, like: Node) -> Node:
 
 
 def _cotangent(name: str, like: Node) -> Node:
-    """The caller's cotangent of an output: of every step and row, even where the output is one for all."""
+    """The caller's cotangent of an output: of every step and row, however the output varies."""
     return leaf(f"d_{name}", "given", "tb", 0, like.shape)
 
 
