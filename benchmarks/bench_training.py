@@ -1,7 +1,8 @@
 """Training steps (forward and backward) of Elman beside torch.nn, torch.compile and JAX.
 
 Every peer is first checked to compute the same gradients; then all are timed in turn, in one
-run, and the medians compared. Run it with `make bench`, or `python benchmarks/bench_training.py --help`.
+run, and the medians compared. Run it with `make bench`, or see
+`python benchmarks/bench_training.py --help`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Cell:
         self._text = text
         self._reading = read(text, name)
         self.name = self._reading.cell.name
-        self.typed: Typed = self._placed(lambda: infer_shapes(self._reading.cell))
+        self.typed: Typed = self._placed(lambda: infer_shapes(self._reading.cell, self._spell))
 
     @classmethod
     def load(cls, path: str | Path) -> Cell:
@@ -214,8 +215,8 @@ class Cell:
         """Every value of every step.
 
         Shapes: inputs (T, size) or (T, B, size); weights as `shapes` says, axes of size 1 may be
-        left out; state (size) or (B, size), zero where not given. `dtype=None`: the inputs' floating
-        type, else float64.
+        left out; state (size) or (B, size), zero where not given. `dtype=None`: the inputs'
+        floating type, else float64.
 
         Errors: WeightProblem, NameProblem, ShapeProblem, BackendProblem.
         """
@@ -277,14 +278,22 @@ class Cell:
                     fix=nearest(name, self.outputs) or None,
                 )
             tail = tuple(number(s, call.sizes) for s in self.typed.shape(name))
-            found[name] = _shaped(f"cotangents[{name!r}]", value, (*call.lead, *tail), call)
+            found[name] = _shaped("cotangents", name, value, (*call.lead, *tail), call)
         return found
 
     def _final(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
+        for key in given:
+            if key not in call.state:
+                raise NameProblem(
+                    "E406",
+                    f"the cell has no state {key!r} to give a cotangent of",
+                    rule=f"Its states are {', '.join(call.state) or 'none'}.",
+                    fix=nearest(key, call.state) or None,
+                )
         return {
-            key: _shaped(
-                f"final[{key!r}]", given.get(key, 0.0), a.shape, call, fill=key not in given
-            )
+            key: _shaped("final", key, given[key], a.shape, call)
+            if key in given
+            else np.zeros_like(a)
             for key, a in call.state.items()
         }
 
@@ -375,13 +384,15 @@ class Cell:
         return hash(self._reading.cell)
 
 
-def _shaped(
-    what: str, value: Any, shape: tuple[int, ...], call: calls.Call, fill: bool = False
-) -> Array:
+def _shaped(group: str, name: str, value: Any, shape: tuple[int, ...], call: calls.Call) -> Array:
     """A cotangent in its full shape; without a batch axis where the inputs have none."""
-    array = np.asarray(value, dtype=call.dtype)
-    if fill:
-        return np.broadcast_to(array, shape).copy()
-    if array.size != int(np.prod(shape)):
-        raise WeightProblem("E503", f"{what} is {array.shape}, and the cell needs {shape}")
+    array = calls.number_array(group, name, value).astype(call.dtype)
+    if array.size != math.prod(shape):
+        axis = len(call.lead) - 1 if group == "cotangents" else 0  # of the batch
+        wanted = shape if call.batched else shape[:axis] + shape[axis + 1 :]
+        raise WeightProblem(
+            "E503",
+            f'{group}["{name}"] is {array.shape}, and the cell needs {wanted}',
+            rule="A cotangent has the shape of what it is the cotangent of.",
+        )
     return array.reshape(shape)

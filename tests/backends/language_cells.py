@@ -1,4 +1,4 @@
-"""Cells that are in no library: together they say everything that the language can say, every primitive included."""
+"""Cells of no library: together they say all that the language can, with every primitive."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """CELLS x BACKENDS x CHECKS: a new cell or a new backend is one row, and gets every check.
 
-The float64 NumPy reference is computed once for a cell and a shape, on numbers that float32 holds exactly,
-so that every backend and dtype is compared with the same truth.
+The float64 NumPy reference is computed once for a cell and a shape, on numbers that float32
+holds exactly, so that every backend and dtype is compared with the same truth.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CELLS = (*LIBRARY, *LANGUAGE)
 
 @dataclass(frozen=True)
 class Shape:
-    """Steps, sequences and the size of the state; `batch=0` stands for inputs without a batch axis."""
+    """Steps, sequences and the size of the state; `batch=0`: inputs without a batch axis."""
 
     steps: int
     batch: int
@@ -65,13 +65,13 @@ ODD = tuple(
     ]
 )
 FEW = tuple(Shape(*each) for each in [(1, 1, 1), (2, 5, 3), (7, 0, 3), (63, 5, 17)])
-# several blocks of time (384 rows each), the last of them shorter; threads over the batch and over units
+# several blocks of time (384 rows each), the last one shorter; threads over batch, and over units
 BLOCKS = (Shape(40, 32, 17), Shape(400, 1, 3))
 THREADS = (Shape(63, 5, 64), Shape(40, 32, 17), Shape(400, 1, 17))
 
 
 def tolerance(dtype: str, steps: int, hidden: int) -> float:
-    """How far two orders of summation may part: a few roundings for every term of a sum and every step.
+    """How far two orders of summation may part: a few roundings for every term and every step.
 
     Relative to the largest value of an array, for weights scaled by 1/sqrt(fan-in).
     """
@@ -94,7 +94,11 @@ class Data:
         return cell(name).run(**given, sizes=self.sizes, backend=backend, dtype=dtype)
 
     def gradients(self, name: str, backend: str, dtype: str = "float64", **change: Any) -> Arrays:
-        given: dict[str, Any] = {"inputs": self.inputs, "weights": self.weights, "state": self.state}
+        given: dict[str, Any] = {
+            "inputs": self.inputs,
+            "weights": self.weights,
+            "state": self.state,
+        }
         given |= {"cotangents": self.cotangents, "final": self.final} | change
         return cell(name).gradients(**given, sizes=self.sizes, backend=backend, dtype=dtype)
 
@@ -147,20 +151,24 @@ def reference(name: str, shape: Shape) -> tuple[Arrays, Arrays, Arrays]:
 
 
 def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, float]:
-    """By name, the largest difference relative to the largest value expected; NaN counts as infinite."""
+    """By name, the largest difference relative to the largest value; NaN counts as infinite."""
     assert set(found) == set(expected)
     parted = {}
     for name, array in expected.items():
         assert found[name].shape == array.shape, name
         most = np.max(np.abs(found[name] - array), initial=0.0)
         scale = np.max(np.abs(array), initial=0.0)
-        if array.size < 8 or not scale:  # few numbers may cancel: what was summed was of the order of 1
+        if (
+            array.size < 8 or not scale
+        ):  # few numbers may cancel: what was summed was of the order of 1
             scale = max(scale, 1.0)
         parted[name] = float(most / scale) if np.isfinite(most) else np.inf
     return parted
 
 
-def assert_near(found: Mapping[str, Array], expected: Mapping[str, Array], most: float, what: object) -> None:
+def assert_near(
+    found: Mapping[str, Array], expected: Mapping[str, Array], most: float, what: object
+) -> None:
     worst = {name: d for name, d in difference(found, expected).items() if not d <= most}
     assert not worst, f"{what}: parted by {worst}, allowed are {most:.1e}"
 
@@ -176,7 +184,7 @@ def check_forward(name: str, backend: str, dtype: str, shape: Shape) -> None:
 
 
 def check_gradients(name: str, backend: str, dtype: str, shape: Shape) -> None:
-    """Gradients of inputs, weights and initial states, from cotangents of every value and final state."""
+    """Gradients of everything given, from cotangents of every value and final state."""
     *_, expected = reference(name, shape)
     found = data(name, shape).gradients(name, backend, dtype)
     most = tolerance(dtype, shape.steps, shape.hidden)
@@ -185,17 +193,19 @@ def check_gradients(name: str, backend: str, dtype: str, shape: Shape) -> None:
 
 
 def loss(name: str, given: Data, backend: str, change: dict[str, Arrays]) -> float:
-    """What the cotangents are the gradient of: values and final states, each times its cotangent."""
+    """What the cotangents are the gradient of: values and final states, times cotangents."""
     run = given.run(name, backend, **change)
     total = sum(np.sum(run.values[n] * w) for n, w in given.cotangents.items())
     return float(total + sum(np.sum(run.final[n] * w) for n, w in given.final.items()))
 
 
-STEP = float(np.finfo("float64").eps ** (1 / 3))  # where truncation and rounding of a difference meet
+STEP = float(
+    np.finfo("float64").eps ** (1 / 3)
+)  # where truncation and rounding of a difference meet
 
 
 def check_dot_product(name: str, backend: str, dtype: str, shape: Shape) -> None:
-    """<Jv, w> = <v, J^T w>: a central difference along one direction, against the gradient along it."""
+    """<Jv, w> = <v, J^T w>: a central difference along one way, and the gradient along it."""
     given = data(name, shape)
     random = np.random.default_rng(shape.steps)
     way = {
@@ -238,7 +248,7 @@ def rows() -> list[tuple[str, str, str, str, tuple[Shape, ...]]]:
 
 
 def shapes_of(name: str, backend: str, check: str, dtype: str) -> tuple[Shape, ...]:
-    """The twin loops in Python are slow: they get fewer shapes, and the cells of the language one dtype."""
+    """The loops in Python are slow: they get fewer shapes, the cells of the language one dtype."""
     if check == "dot product":
         return (Shape(2, 5, 3),) if dtype == "float64" else ()
     if backend == "numpy" or (name in LANGUAGE and dtype == "float32"):

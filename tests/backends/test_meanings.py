@@ -1,4 +1,4 @@
-"""One meaning, one table: every table of meanings knows every primitive, but for those named here with the reason."""
+"""Every table of meanings knows every primitive, but for those exempt here with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of a run beside its numbers: threads, blocks of time, memory, axes; and finite differences."""
+"""Finite differences; and what must hold besides: threads, blocks of time, memory, axes."""
 
 from __future__ import annotations
 
@@ -156,7 +156,9 @@ def test_a_constant_may_be_given(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_not_a_number_and_infinity_are_not_lost(backend):
-    made = Cell("h[t] = max(tanh(x[t]), h[t-1])\nr[t] = relu(x[t])\ns[t] = sigmoid(x[t])\nreturn h, r, s")
+    made = Cell(
+        "h[t] = max(tanh(x[t]), h[t-1])\nr[t] = relu(x[t])\ns[t] = sigmoid(x[t])\nreturn h, r, s"
+    )
     x = np.array([[0.5, 1.0], [np.nan, np.inf], [-np.inf, 0.25]])
     run = made.run({"x": x}, {}, backend=backend)
     assert np.isnan(run["h"][1:, 0]).all()

@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 
 from elman import Cell
-from tests.lectures.worked import EXAMPLES, LSTM_WEIGHTS, NEXT_WORD, RNN_WEIGHTS, VOCABULARY, WORD_WEIGHTS, one_hot
+from tests.lectures.worked import (
+    EXAMPLES,
+    LSTM_WEIGHTS,
+    NEXT_WORD,
+    RNN_WEIGHTS,
+    VOCABULARY,
+    WORD_WEIGHTS,
+    one_hot,
+)
 
-BACKENDS = ["numpy", pytest.param("c", marks=pytest.mark.c), pytest.param("torch", marks=pytest.mark.torch)]
+BACKENDS = [
+    "numpy",
+    pytest.param("c", marks=pytest.mark.c),
+    pytest.param("torch", marks=pytest.mark.torch),
+]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -32,7 +44,9 @@ def test_the_digits_printed(example, backend):
     ],
 )
 def test_the_next_word(words, y, said, backend):
-    run = Cell(NEXT_WORD, "next_word").run({"x": one_hot(*words.split())}, WORD_WEIGHTS, backend=backend)
+    run = Cell(NEXT_WORD, "next_word").run(
+        {"x": one_hot(*words.split())}, WORD_WEIGHTS, backend=backend
+    )
     last = run["y"][-1]
     assert VOCABULARY[int(last.argmax())] == said
     assert last.sum() == pytest.approx(1)
@@ -68,4 +82,9 @@ def test_a_linear_net_by_hand():
     x, u, w = [2.0, 3.0], 0.5, 0.25
     assert cell.run({"x": x}, {"u": u, "w": w})["h"].ravel().tolist() == [1.0, 1.75]
     found = cell.gradients({"x": x}, {"u": u, "w": w}, cotangents={"h": [0, 1]})
-    assert {n: g.ravel().tolist() for n, g in found.items()} == {"u": [3.5], "x": [0.125, 0.5], "w": [1.0], "h": [0.0625]}
+    assert {n: g.ravel().tolist() for n, g in found.items()} == {
+        "u": [3.5],
+        "x": [0.125, 0.5],
+        "w": [1.0],
+        "h": [0.0625],
+    }

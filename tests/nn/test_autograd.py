@@ -106,7 +106,9 @@ def test_frozen_parameters_get_no_gradient():
     for p in layer.parameters():
         p.requires_grad_(False)
     assert not layer(x.detach())[0].requires_grad
-    torch.testing.assert_close(gradient_of(layer, x), gradient_of(small(cells.text("gru")), x), **NEAR)
+    torch.testing.assert_close(
+        gradient_of(layer, x), gradient_of(small(cells.text("gru")), x), **NEAR
+    )
 
 
 def test_only_the_state_needs_a_gradient():

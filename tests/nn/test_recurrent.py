@@ -36,7 +36,9 @@ OPTIONS = [
 
 
 @pytest.mark.c
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: f"{o['num_layers']}{'-batch_first' * o['batch_first']}")
+@pytest.mark.parametrize(
+    "options", OPTIONS, ids=lambda o: f"{o['num_layers']}{'-batch_first' * o['batch_first']}"
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("steps", [1, 7])
 def test_torchs_own_layer_with_the_same_weights(kind, options, steps):
@@ -44,7 +46,11 @@ def test_torchs_own_layer_with_the_same_weights(kind, options, steps):
     results = []
     for layer in (theirs, ours):
         torch.manual_seed(1)
-        x = drawn(4, steps, 3).requires_grad_() if options["batch_first"] else drawn(steps, 4, 3).requires_grad_()
+        x = (
+            drawn(4, steps, 3).requires_grad_()
+            if options["batch_first"]
+            else drawn(steps, 4, 3).requires_grad_()
+        )
         before = [drawn(options["num_layers"], 4, 5, seed=k).requires_grad_() for k in (1, 2)]
         given = _state(kind, before)[0 if layer is theirs else 1]
         output, state = layer(x, given)
@@ -203,7 +209,13 @@ def test_streams_over_the_batch_only_and_over_time_only(layers):
 
 @pytest.mark.c
 def test_values_that_vary_over_less_than_time_and_batch():
-    text = "v: per sequence\np[t] = tanh(V @ v)\nn[t] = tanh(b)\nh[t] = p[t] * tanh(U @ h[t-1] + x[t]) * n[t]\nreturn p, n, h"
+    text = """
+    v: per sequence
+    p[t] = tanh(V @ v)
+    n[t] = tanh(b)
+    h[t] = p[t] * tanh(U @ h[t-1] + x[t]) * n[t]
+    return p, n, h
+    """
     layer = Recurrent(text, 3, 3, sizes={"v": 2}, dtype=torch.float64)
     x, v = drawn(4, 2, 3).requires_grad_(), drawn(2, 2).requires_grad_()
     outputs, _ = layer(x, v=v)
@@ -228,17 +240,24 @@ def test_dropout_between_layers_and_only_in_training():
 
 @pytest.mark.c
 def test_sizes_of_the_cell_by_name():
-    layer = Recurrent(cells.text("lstmp"), 2, 3, num_layers=2, sizes={"cell": 5}, dtype=torch.float64)
+    layer = Recurrent(
+        cells.text("lstmp"), 2, 3, num_layers=2, sizes={"cell": 5}, dtype=torch.float64
+    )
     output, state = layer(drawn(4, 2, 2))
     assert output.shape == (4, 2, 3)
-    assert {key: tuple(value.shape) for key, value in state.items()} == {"h": (2, 2, 3), "c": (2, 2, 5)}
+    assert {key: tuple(value.shape) for key, value in state.items()} == {
+        "h": (2, 2, 3),
+        "c": (2, 2, 5),
+    }
     theirs = torch.nn.LSTM(2, 5, proj_size=3, dtype=torch.float64)
     ours = Recurrent(cells.text("lstmp"), 2, 3, sizes={"cell": 5}, dtype=torch.float64)
     with torch.no_grad():
         for k, gate in enumerate("ifco"):
             getattr(ours, f"W_{gate}_l0").copy_(theirs.weight_ih_l0.chunk(4)[k])
             getattr(ours, f"U_{gate}_l0").copy_(theirs.weight_hh_l0.chunk(4)[k])
-            getattr(ours, f"b_{gate}_l0").copy_(theirs.bias_ih_l0.chunk(4)[k] + theirs.bias_hh_l0.chunk(4)[k])
+            getattr(ours, f"b_{gate}_l0").copy_(
+                theirs.bias_ih_l0.chunk(4)[k] + theirs.bias_hh_l0.chunk(4)[k]
+            )
         ours.P_l0.copy_(theirs.weight_hr_l0)
     x = drawn(4, 2, 2)
     torch.testing.assert_close(ours(x)[0], theirs(x)[0], **NEAR)

@@ -40,7 +40,9 @@ def twins(kind: str, **options: object) -> tuple[torch.nn.Module, Recurrent]:
     return theirs, ours
 
 
-def stacked_gradients(kind: str, ours: Recurrent, theirs: torch.nn.Module) -> dict[str, torch.Tensor]:
+def stacked_gradients(
+    kind: str, ours: Recurrent, theirs: torch.nn.Module
+) -> dict[str, torch.Tensor]:
     """The gradients of Recurrent's parameters under torch's names."""
     _, gates = GATES[kind]
     found = {}

@@ -5,6 +5,7 @@ Several processes may do so at once.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import hashlib
@@ -70,7 +71,7 @@ def processor() -> str:
 
 
 def cache_folder() -> Path:
-    """Where libraries are kept: `ELMAN_CACHE`, else the user's cache folder; private (mode 0700)."""
+    """Where libraries are kept: `ELMAN_CACHE`, else the user's cache folder; mode 0700."""
     chosen = os.environ.get("ELMAN_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) if chosen else Path(home) / "elman"
@@ -90,8 +91,10 @@ def cache_folder() -> Path:
 
 @functools.cache
 def _private_folder() -> Path:
-    """A folder of this process alone, where the cache cannot be used."""
-    return Path(tempfile.mkdtemp(prefix="elman-"))
+    """A folder of this process alone, where the cache cannot be used; gone when it ends."""
+    folder = tempfile.mkdtemp(prefix="elman-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def compile_library(text: str, name: str) -> ctypes.CDLL:
@@ -111,9 +114,23 @@ def compile_library(text: str, name: str) -> ctypes.CDLL:
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     folder = cache_folder()
     library = folder / f"{name}-{digest}.so"
-    if not library.exists():
+    if not _is_whole(library):
         _build(compiler, text, library)
     return ctypes.CDLL(str(library))
+
+
+MARK = b"elman: whole file of "  # and its length: the end of a library, which no loader minds
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether the file is there and has its end: half a library may load, and then crash."""
+    try:
+        with library.open("rb") as file:
+            end = MARK + file.seek(0, os.SEEK_END).to_bytes(8, "little")
+            file.seek(-len(end), os.SEEK_END)
+            return file.read() == end
+    except OSError:
+        return False
 
 
 def _build(compiler: str, text: str, library: Path) -> None:
@@ -123,13 +140,16 @@ def _build(compiler: str, text: str, library: Path) -> None:
         source.write_text(text, encoding="utf-8")
         command = [compiler, *flags(compiler), "-o", str(made), str(source), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 or not made.exists():
+            said = (done.stderr or done.stdout).strip()[:2000] or "It wrote no library."
             cell = library.stem.rpartition("-")[0]
             raise BackendProblem(
                 "E802",
                 f"{Path(compiler).name} could not compile the code of {cell}",
-                rule=done.stderr[:2000],
+                rule=said.replace("\n", "\n  ") + "\n ",  # the fix stands on a line of its own
                 fix="Please report this; backend='torch' runs the cell meanwhile.",
             )
+        with made.open("ab") as file:
+            file.write(MARK + (file.tell() + len(MARK) + 8).to_bytes(8, "little"))
         source.replace(library.with_suffix(".c"))
         made.replace(library)

@@ -1,13 +1,14 @@
-"""C for one group of a stage: the function of one tile, and the loop over rows and panels around it."""
+"""C for one group of a stage: the function of one tile, the loop over rows and panels around it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from elman.backends.c_layout import Home, Store, shape_text, size_text
 from elman.backends.c_names import Namer, ascii_name
 from elman.backends.groups import INLINE, Group, is_product
-from elman.ir import Node, Shape
+from elman.ir import Node
 from elman.ir.ops import POINTWISE
 
 C: dict[str, Callable[..., str]] = {
@@ -34,40 +35,9 @@ C: dict[str, Callable[..., str]] = {
 }
 
 
-def size_text(size: str) -> str:
-    """A size as C: my->n_hidden."""
-    parts = [part if part.isdigit() else f"my->n_{part}" for part in size.split("+")]
-    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
-
-
-def shape_text(shape: Shape) -> str:
-    """The number of values of a shape as C."""
-    return " * ".join(map(size_text, shape)) or "1"
-
-
 def number_text(value: float) -> str:
     """A number as C, exact."""
     return "INFINITY" if value == float("inf") else f"(real){value!r}"
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where a value lies: a field of the struct; `shift` is the slots of time by which its rows are moved."""
-
-    field: str
-    shape: Shape
-    over: str
-    shift: int = 0
-
-    def address(self, row: str = "row") -> str:
-        """C for the first value of a row; a row counts steps and batch together."""
-        if self.over == "":
-            return f"my->{self.field}"
-        index = {"tb": row, "b": f"({row} % my->B)", "t": f"({row} / my->B)"}[self.over]
-        if self.shift:
-            index = f"({row} + my->B)"
-        size = shape_text(self.shape)
-        return f"my->{self.field} + {index}" + (f" * ({size})" if size != "1" else "")
 
 
 @dataclass(frozen=True)
@@ -76,7 +46,7 @@ class Scope:
 
     prefix: str
     homes: Mapping[Node, Home]
-    stores: Mapping[Node, tuple[tuple[Home, bool], ...]]  # where to, and whether it may be absent
+    stores: Mapping[Node, tuple[Store, ...]]
     packs: Mapping[Node, str]  # product -> field of its packed matrix
     labels: Mapping[Node, str]
     comments: Mapping[str, str]
@@ -102,46 +72,70 @@ def group_panels(group: Group) -> str:
 def _needed(group: Group, scope: Scope) -> str:
     """C that leaves a group of which nothing is wanted."""
     stores = [store for n in group.nodes for store in scope.stores.get(n, ())]
-    if not stores or any(not optional for _, optional in stores):
+    if not all(store.optional for store in stores) or not stores:
         return ""
-    fields = dict.fromkeys(home.field for home, _ in stores)
+    fields = dict.fromkeys(store.home.field for store in stores)
     return f"  if (!({' || '.join(f'my->{field}' for field in fields)})) return;\n"
 
 
+def _head(name: str, scope: Scope) -> str:
+    """How every group's function begins: rows r0 to r1, panels of units p0 to p1."""
+    parameters = f"const struct {scope.prefix} *restrict my, long r0, long r1, long p0, long p1"
+    return f"static void {name}({parameters}) {{\n"
+
+
+# ---- tile groups ----
+
+
 def _tile_group(group: Group, name: str, scope: Scope) -> str:
-    products = group.products
-    tiles = "".join(f", const real *tile{k}" for k in range(len(products)))
-    lines = _tile_body(group, scope)
-    at = (
-        f"INLINE void at_{name}(const struct {scope.prefix} *restrict my, const long row, const long unit, "
-        f"const long lanes{tiles}) {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+    return _at(group, name, scope) + _over_tiles(group, name, scope)
+
+
+def _at(group: Group, name: str, scope: Scope) -> str:
+    """The equations at one row and one vector of units."""
+    tiles = "".join(f", const real *tile{k}" for k in range(len(group.products)))
+    body = "".join(f"  {line}\n" for line in _Body(group, scope).write())
+    return (
+        f"INLINE void at_{name}(const struct {scope.prefix} *restrict my, "
+        f"const long row, const long unit, const long lanes{tiles}) {{\n{body}}}\n"
     )
-    calls = "".join(f"      {_product_call(k, n, scope)}\n" for k, n in enumerate(products))
-    passed = "".join(f", tile[{k}] + i * PANEL + v" for k in range(len(products)))
-    limits = [_row_limit(scope.homes[n.args[1]]) for n in products]
-    rows = "tile_rows(r1 - r)"
-    for limit in dict.fromkeys(limit for limit in limits if limit):
-        rows = f"least({rows}, {limit})"
-    memory = f"      real tile[{len(products)}][ROWS * PANEL] __attribute__((aligned(64)));\n"
-    return at + (
-        f"static void {name}(const struct {scope.prefix} *restrict my, long r0, long r1, long p0, long p1) {{\n"
+
+
+def _over_tiles(group: Group, name: str, scope: Scope) -> str:
+    """The loop over tiles: the products into memory that stays in cache, then the equations."""
+    count = len(group.products)
+    calls = [_product_call(k, n, scope) for k, n in enumerate(group.products)]
+    if calls:
+        memory = f"real tile[{count}][ROWS * PANEL] __attribute__((aligned(64)));"
+        calls.insert(0, memory)
+    products = "".join(f"      {line}\n" for line in calls)
+    passed = "".join(f", tile[{k}] + i * PANEL + v" for k in range(count))
+    return (
+        f"{_head(name, scope)}"
         f"{_needed(group, scope)}"
-        f"  for (long p = p0; p < p1; p++)\n"
-        f"    for (long r = r0, m; r < r1; r += m) {{\n"
+        "  for (long p = p0; p < p1; p++)\n"
+        "    for (long r = r0, m; r < r1; r += m) {\n"
         f"      const long width = panel_width({shape_text(group.shape)}, p);\n"
-        f"      m = {rows};\n"
-        f"{memory if products else ''}{calls}"
-        f"      for (long i = 0; i < m; i++)\n"
-        f"        for (long v = 0; v < width; v += LANES)\n"
+        f"      m = {_rows(group, scope)};\n"
+        f"{products}"
+        "      for (long i = 0; i < m; i++)\n"
+        "        for (long v = 0; v < width; v += LANES)\n"
         f"          if (width - v >= LANES) at_{name}(my, r + i, p * PANEL + v, LANES{passed});\n"
         f"          else at_{name}(my, r + i, p * PANEL + v, width - v{passed});\n"
-        f"    }}\n}}\n"
+        "    }\n"
+        "}\n"
     )
 
 
-def _row_limit(home: Home) -> str:
-    """Rows of a tile must lie evenly: those of a value that varies over batch or time alone end with it."""
-    return "" if home.over in ("tb", "") else "my->B - r % my->B"
+def _rows(group: Group, scope: Scope) -> str:
+    """C for the rows of the next tile.
+
+    They must lie evenly: those of a value that varies over batch or time alone end with it.
+    """
+    rows = "tile_rows(r1 - r)"
+    if any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products):
+        rows = f"least({rows}, my->B - r % my->B)"
+    return rows
 
 
 def _product_call(k: int, n: Node, scope: Scope) -> str:
@@ -149,33 +143,60 @@ def _product_call(k: int, n: Node, scope: Scope) -> str:
     length = shape_text(vector.shape)
     step = "0" if vector.over in ("t", "") else length
     return (
-        f"tiles[vectors(width) - 1][m - 1](tile[{k}], {length}, {vector.address('r')}, {step}, 1, "
+        f"tiles[vectors(width) - 1][m - 1]"
+        f"(tile[{k}], {length}, {vector.address('r')}, {step}, 1, "
         f"my->{scope.packs[n]} + p * PANEL * ({length}));"
     )
 
 
-def _tile_body(group: Group, scope: Scope) -> list[str]:
-    """One statement a node: loads, the equations, stores."""
-    products = {n: k for k, n in enumerate(group.products)}
-    namer = Namer("my", "row", "unit", "lanes", *(f"tile{k}" for k in products.values()))
-    lines, names = list[str](), dict[Node, str]()
-    for n in group.nodes:
-        if n in products:
-            text = f"*(const vec *)tile{products[n]}"
-        elif n.op in POINTWISE or n.op == "fill":
-            args = [_operand(arg, group, names, namer, lines, scope) for arg in n.args]
-            if n.op == "fill":
-                names[n] = args[0]
-            text = C[n.op](*args) if n.op != "fill" else args[0]
+class _Body:
+    """The statements of one tile, one a node: loads, the equations, stores."""
+
+    def __init__(self, group: Group, scope: Scope) -> None:
+        self.group, self.scope = group, scope
+        self.tiles = {n: f"tile{k}" for k, n in enumerate(group.products)}
+        self.namer = Namer("my", "row", "unit", "lanes", *self.tiles.values())
+        self.names: dict[Node, str] = {}  # the variable of every node that has one
+        self.lines: list[str] = []
+
+    def write(self) -> list[str]:
+        for n in self.group.nodes:
+            self._define(n)
+            for home, optional in self.scope.stores.get(n, ()):
+                guard = f"if (my->{home.field}) " if optional else ""
+                self.lines.append(f"{guard}store({_at_unit(home)}, {self.names[n]}, lanes);")
+        return self.lines
+
+    def _define(self, n: Node) -> None:
+        if n in self.tiles:
+            self._variable(n, f"*(const vec *){self.tiles[n]}")
+        elif n.op == "fill":  # a scalar spreads by itself
+            self.names[n] = self._operand(n.args[0])
+        elif n.op in POINTWISE:
+            self._variable(n, C[n.op](*[self._operand(arg) for arg in n.args]))
         else:
-            text = _operand(n, group, names, namer, lines, scope)
-        if n not in names:
-            names[n] = namer(n, _wish(n, scope))
-            lines.append(f"const vec {names[n]} = {text};")
-        for home, optional in scope.stores.get(n, ()):
-            guard = f"if (my->{home.field}) " if optional else ""
-            lines.append(f"{guard}store({_at_unit(home)}, {names[n]}, lanes);")
-    return lines
+            text = self._operand(n)
+            if n not in self.names:
+                self._variable(n, text)
+
+    def _variable(self, n: Node, text: str) -> None:
+        self.names[n] = self.namer(n, _wish(n, self.scope))
+        self.lines.append(f"const vec {self.names[n]} = {text};")
+
+    def _operand(self, n: Node) -> str:
+        """The C variable of an argument, loaded first where it lies in memory."""
+        if n in self.names:
+            return self.names[n]
+        if n.op == "const":
+            return f"all({number_text(n.attr)})"
+        if n.op == "size":
+            return f"all((real)({size_text(n.attr)}))"
+        home = self.scope.homes[n]
+        spread = self.group.shape != () and n.shape == ()
+        self._variable(
+            n, f"all(*({home.address()}))" if spread else f"load({_at_unit(home)}, lanes)"
+        )
+        return self.names[n]
 
 
 def _wish(n: Node, scope: Scope) -> str:
@@ -196,43 +217,20 @@ def _at_unit(home: Home) -> str:
     return home.address() + (" + unit" if home.shape else "")
 
 
-def _operand(
-    n: Node,
-    group: Group,
-    names: dict[Node, str],
-    namer: Namer,
-    lines: list[str],
-    scope: Scope,
-) -> str:
-    """The C variable of an argument, loaded first where it lies in memory."""
-    if n in names:
-        return names[n]
-    if n.op == "const":
-        return f"all({number_text(n.attr)})"
-    if n.op == "size":
-        return f"all((real)({size_text(n.attr)}))"
-    home = scope.homes[n]
-    names[n] = namer(n, _wish(n, scope))
-    spread = group.shape != () and n.shape == ()
-    value = f"all(*({home.address()}))" if spread else f"load({_at_unit(home)}, lanes)"
-    lines.append(f"const vec {names[n]} = {value};")
-    return names[n]
-
-
-# ---- row groups --------------------------------------------------------------------------------------------------
+# ---- row groups ----
 
 
 def _row_group(group: Group, name: str, scope: Scope) -> str:
     (n,) = group.nodes
     lines = [_row_argument(k, arg, scope) for k, arg in enumerate(n.args)]
-    stores = scope.stores[n]
-    lines.append(f"real *out = {stores[0][0].address()};")
+    first, *others = (store.home for store in scope.stores[n])
+    lines.append(f"real *out = {first.address()};")
     lines += ROW[n.op](n)
     size = shape_text(n.shape or ())
-    lines += [f"memcpy({home.address()}, out, ({size}) * sizeof(real));" for home, _ in stores[1:]]
+    lines += [f"memcpy({home.address()}, out, ({size}) * sizeof(real));" for home in others]
     body = "".join(f"    {line}\n" for line in lines)
     return (
-        f"static void {name}(const struct {scope.prefix} *restrict my, long r0, long r1, long p0, long p1) {{\n"
+        f"{_head(name, scope)}"
         f"{_needed(group, scope)}"
         f"  for (long row = r0; row < r1 && p0 < p1; row++) {{\n{body}  }}\n}}\n"
     )

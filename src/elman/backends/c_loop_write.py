@@ -1,41 +1,14 @@
-"""The C functions that own memory, time and threads: layout of scratch, packing, blocks of time, the entry."""
+"""The C functions that own memory, time and threads: layout, packing, blocks of time, the entry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from elman.backends.c_groups_write import Home, group_panels, shape_text, size_text
+from elman.backends.c_groups_write import group_panels
+from elman.backends.c_layout import Home, Layout, shape_text, size_text
 from elman.backends.groups import Group
-from elman.ir import Node, Shape
-
-if TYPE_CHECKING:
-    from elman.backends.c_write import _Writer
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A field that lies in scratch memory where the caller gives no array; `slots` of time more than steps."""
-
-    shape: Shape
-    over: str
-    slots: int = 0
-
-    @property
-    def in_blocks(self) -> bool:
-        """Whether it holds one block of time, so that its pointer moves with the block."""
-        return "t" in self.over
-
-    @property
-    def size(self) -> str:
-        steps = f"(my->block + {self.slots})" if self.slots else "my->block"
-        rows = {"": "", "b": "my->B * ", "t": f"{steps} * ", "tb": f"{steps} * my->B * "}
-        return f"{rows[self.over]}({shape_text(self.shape)})"
-
-    @property
-    def step(self) -> str:
-        """Values in one step of time."""
-        return f"{'my->B * ' if 'b' in self.over else ''}({shape_text(self.shape)})"
+from elman.ir import Carry, Node
+from elman.passes.schedule import operands
 
 
 @dataclass
@@ -47,37 +20,50 @@ class Stage:
     functions: list[str] = field(default_factory=list)
 
 
-def write_loop(w: _Writer, stages: list[Stage], totals: list[str]) -> str:
+def write_loop(layout: Layout, stages: list[Stage], totals: list[str]) -> str:
     """Everything around the groups of a plan."""
     by_name = {stage.name: stage for stage in stages}
-    flat = [_flat(w, by_name[name]) for name in ("invariant", "prologue", "epilogue", "final")]
+    flat = [_flat(layout, by_name[name]) for name in ("invariant", "prologue", "epilogue", "final")]
     return "\n".join(
         [
-            _layout(w),
-            _pack(w),
+            _layout(layout),
+            _pack(layout),
             *flat,
-            _step(w, by_name["scan"]),
-            _function(
-                w, "totals", ", int id, int threads", ["long task = 0;", *totals, "(void)task;"]
-            ),
-            _run(w),
-            _entry(w),
+            _step(layout, by_name["scan"]),
+            _tasks(layout, "totals", totals),
+            _run(layout),
+            _entry(layout),
         ]
     )
 
 
-def _function(w: _Writer, name: str, parameters: str, lines: list[str]) -> str:
-    p = w.prefix
-    body = "".join(f"  {line}\n" for line in lines)
-    return f"static void {p}_{name}_(const struct {p} *restrict my, long r0, long r1{parameters}) {{\n{body}}}\n"
+def _function(layout: Layout, name: str, parameters: str, lines: list[str]) -> str:
+    p = layout.prefix
+    return (
+        f"static void {p}_{name}_(const struct {p} *restrict my, long r0, long r1{parameters}) {{\n"
+        f"{_lines(lines, 2)}}}\n"
+    )
 
 
-def _flat(w: _Writer, stage: Stage) -> str:
+def _tasks(layout: Layout, name: str, lines: list[str]) -> str:
+    """A function whose statements are dealt out to the threads."""
+    lines = ["long task = 0;", *lines, "(void)task;"]
+    return _function(layout, name, ", int id, int threads", lines)
+
+
+def _lines(lines: list[str], indent: int) -> str:
+    return "".join(" " * indent + line + "\n" for line in lines)
+
+
+# ---- stages ----
+
+
+def _flat(layout: Layout, stage: Stage) -> str:
     calls = [f"{name}(my, r0, r1, 0, {group_panels(group)});" for name, group in stage.calls]
-    return _function(w, stage.name, "", calls)
+    return _function(layout, stage.name, "", calls)
 
 
-def _step(w: _Writer, stage: Stage) -> str:
+def _step(layout: Layout, stage: Stage) -> str:
     lines: list[str] = []
     for k, (name, group) in enumerate(stage.calls):
         n = group_panels(group)
@@ -87,54 +73,107 @@ def _step(w: _Writer, stage: Stage) -> str:
         if k + 1 == len(stage.calls) or stage.calls[k + 1][1].level > group.level:
             lines.append("if (threads > 1) barrier(team);")
     note = "/* one step of time; of several threads, each computes its panels of units */\n"
-    return note + _function(w, "step", ", int id, int threads, struct team *team", lines)
+    return note + _function(layout, "step", ", int id, int threads, struct team *team", lines)
 
 
-def _layout(w: _Writer) -> str:
+# ---- memory ----
+
+
+def _layout(layout: Layout) -> str:
     lines: list[str] = []
-    for name, memory in w.memory.items():
+    for name, memory in layout.memory.items():
         if memory.in_blocks:
-            lines.append(f"my->{w.block(name)} = my->{name} ? NULL : at;")
+            lines.append(f"my->{layout.block(name)} = my->{name} ? NULL : at;")
         lines.append(f"if (!my->{name}) my->{name} = at, at += room({memory.size});")
-    for (matrix, transposed), name in w.packs.items():
-        n, k = matrix_sizes(matrix, transposed)
+    for (matrix, transposed), name in layout.packs.items():
+        n, k = _matrix_sizes(matrix, transposed)
         lines.append(f"my->{name} = at, at += room(packed_size({n}, {k}));")
     lines.append("my->panel = at, at += room(threads * my->block * my->B * PANEL);")
-    body = "".join(f"  {line}\n" for line in lines)
+    p = layout.prefix
     return (
         "/* gives every field without an array its place in scratch memory; the size in bytes */\n"
-        f"static long {w.prefix}_layout(struct {w.prefix} *my, real *at, int threads) {{\n"
-        f"  real *const start = at;\n{body}  return (at - start) * (long)sizeof(real);\n}}\n"
+        f"static long {p}_layout(struct {p} *my, real *at, int threads) {{\n"
+        "  real *const start = at;\n"
+        f"{_lines(lines, 2)}"
+        "  return (at - start) * (long)sizeof(real);\n"
+        "}\n"
     )
 
 
-def _pack(w: _Writer) -> str:
-    lines = ["long task = 0;"]
-    for (matrix, transposed), name in w.packs.items():
-        n, k = matrix_sizes(matrix, transposed)
-        source, ld = _source(w, matrix)
-        steps = f"1, {ld}" if transposed else f"{ld}, 1"
+def _pack(layout: Layout) -> str:
+    lines: list[str] = []
+    for (matrix, transposed), name in layout.packs.items():
+        n, k = _matrix_sizes(matrix, transposed)
+        source, row = _source(layout, matrix)
+        steps = f"1, {row}" if transposed else f"{row}, 1"
         lines.append(
             f"for (long p = 0; p < panels({n}); p++) if (task++ % threads == id) "
             f"pack(my->{name}, {source}, {n}, {k}, {steps}, p);"
         )
-    return _function(w, "pack", ", int id, int threads", [*lines, "(void)task;"])
+    return _tasks(layout, "pack", lines)
 
 
-def _source(w: _Writer, matrix: Node) -> tuple[str, str]:
+def _source(layout: Layout, matrix: Node) -> tuple[str, str]:
     """Where a matrix begins, and the length of its rows in memory."""
     if matrix.op == "leaf":
-        return f"my->{w.homes[matrix].field}", size_text((matrix.shape or ())[1])
+        return f"my->{layout.homes[matrix].field}", size_text((matrix.shape or ())[1])
     axis, start, _ = matrix.attr
     columns = size_text((matrix.args[0].shape or ())[1])
     offset = size_text(start) if axis == 1 else f"{size_text(start)} * {columns}"
-    return f"my->{w.homes[matrix.args[0]].field} + {offset}", columns
+    return f"my->{layout.homes[matrix.args[0]].field} + {offset}", columns
 
 
-def matrix_sizes(matrix: Node, transposed: bool) -> tuple[str, str]:
+def _matrix_sizes(matrix: Node, transposed: bool) -> tuple[str, str]:
     """(outputs, inputs) of a product."""
     rows, columns = (size_text(size) for size in matrix.shape or ())
     return (columns, rows) if transposed else (rows, columns)
+
+
+# ---- totals ----
+
+
+def write_total(layout: Layout, n: Node, home: Home) -> str:
+    """The C statement that adds one block's steps and rows to a total."""
+    sides = [layout.homes[arg] for arg in operands(n)]
+    if n.attr != "tb" or any(side.over != "tb" for side in sides):
+        return _add_one_by_one(sides, n, home)
+    return _add_outer(sides, n, home) if len(sides) == 2 else _add_rows(sides[0], home)
+
+
+def _add_outer(sides: list[Home], n: Node, home: Home) -> str:
+    a, b = sides
+    rows, columns = map(size_text, n.shape or ())
+    return (
+        f"for (long i = 0; i < ({rows} + CHUNK - 1) / CHUNK; i++) "
+        f"for (long p = 0; p < panels({columns}); p++) if (task++ % threads == id) "
+        f"add_outer(my->{home.field}, {a.address('r0')}, {rows}, {b.address('r0')}, "
+        f"{columns}, r1 - r0, i, p, my->panel + id * my->block * my->B * PANEL);"
+    )
+
+
+def _add_rows(side: Home, home: Home) -> str:
+    return (
+        f"if (task++ % threads == id) add_rows(my->{home.field}, {side.address('r0')}, "
+        f"{shape_text(home.shape)}, r1 - r0);"
+    )
+
+
+def _add_one_by_one(sides: list[Home], n: Node, home: Home) -> str:
+    """For what varies over less than time and batch: as often as it is used."""
+    into = home.address()
+    if len(sides) == 2:
+        (rows, columns), (a, b) = map(size_text, n.shape or ()), (s.address() for s in sides)
+        work = (
+            f"for (long i = 0; i < {rows}; i++) for (long j = 0; j < {columns}; j++) "
+            f"({into})[i * {columns} + j] += ({a})[i] * ({b})[j];"
+        )
+    else:
+        size = shape_text(home.shape)
+        work = f"for (long i = 0; i < {size}; i++) ({into})[i] += ({sides[0].address()})[i];"
+    return f"if (task++ % threads == id) for (long row = r0; row < r1; row++) {work}"
+
+
+# ---- time ----
 
 
 RUN = """\
@@ -152,12 +191,14 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
     const long first = {order} * my->block;
     const long t0 = first, t1 = least(my->T, t0 + my->block);
     const long r0 = t0 * my->B, r1 = t1 * my->B;
+    const long own0 = r0 + share(r1 - r0, id, threads, ROWS); /* this thread's rows */
+    const long own1 = r0 + share(r1 - r0, id + 1, threads, ROWS);
 {place}    if (id == 0) {{
       if (k == 0) {{
 {init}      }} else {{
 {carry}      }}
     }}
-{keep}    {p}_prologue_(my, r0 + share(r1 - r0, id, threads, ROWS), r0 + share(r1 - r0, id + 1, threads, ROWS));
+{keep}    {p}_prologue_(my, own0, own1);
     barrier(team);
     const long b0 = share(my->B, id, threads, 1), b1 = share(my->B, id + 1, threads, 1);
     for (long s = 0; s < t1 - t0; s++) {{
@@ -167,7 +208,7 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
       else if (id == 0) {p}_step_(my, row, row + my->B, 0, 1, team);
     }}
     barrier(team);
-    {p}_epilogue_(my, r0 + share(r1 - r0, id, threads, ROWS), r0 + share(r1 - r0, id + 1, threads, ROWS));
+    {p}_epilogue_(my, own0, own1);
     barrier(team);
     {p}_totals_(my, r0, r1, id, threads);
     barrier(team);
@@ -179,50 +220,51 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
 """
 
 
-def _run(w: _Writer) -> str:
-    reverse = w.plan.reverse
+def _run(layout: Layout) -> str:
+    reverse = layout.plan.reverse
     place = [
-        f"if (my->{w.block(name)}) my->{name} = my->{w.block(name)} - t0 * {memory.step};"
-        for name, memory in w.memory.items()
+        f"if (my->{layout.block(name)}) my->{name} = my->{layout.block(name)} - t0 * {memory.step};"
+        for name, memory in layout.memory.items()
         if memory.in_blocks
     ]
-    init, carry, keep, final, declare = (list[str]() for _ in range(5))
-    for c in w.plan.carries:
-        home = w.homes[c.previous]
-        size = f"my->B * ({shape_text(home.shape)})"
-        first, last = w.fields.of["init", c.key], w.fields.of["final", c.key]
-        start, end = ("t1", "t0") if reverse else ("t0", "t1")
-        slot = f"my->{home.field} + {start} * {size}"
-        init.append(f"if (my->{first}) memcpy({slot}, my->{first}, {size} * sizeof(real));")
-        init.append(f"else memset({slot}, 0, {size} * sizeof(real));")
-        carry.append(
-            f"if (my->{w.block(home.field)}) memmove({slot}, from_{home.field}, {size} * sizeof(real));"
-        )
-        declare.append(f"const real *from_{home.field} = NULL;")
-        keep.append(f"from_{home.field} = my->{home.field} + {end} * {size};")
-        final.append(
-            f"if (my->{last}) memcpy(my->{last}, from_{home.field}, {size} * sizeof(real));"
-        )
-    homes = [w.homes[v.leaf] for v in w.plan.totals]
+    homes = [layout.homes[v.leaf] for v in layout.plan.totals]
     zero = [
         f"if (my->{h.field}) memset(my->{h.field}, 0, {_whole(h)} * sizeof(real));" for h in homes
     ]
+    carried = [_carried(layout, carry) for carry in layout.plan.carries]
+    indent = {"declare": 2, "init": 8, "carry": 8, "keep": 4, "final": 6}
+    parts = {
+        part: _lines([line for lines in carried for line in lines[part]], columns)
+        for part, columns in indent.items()
+    }
     return RUN.format(
-        p=w.prefix,
+        p=layout.prefix,
         order="(blocks - 1 - k)" if reverse else "k",
         step="t1 - 1 - s" if reverse else "t0 + s",
         zero=_lines(zero, 4),
-        declare=_lines(declare, 2),
         place=_lines(place, 4),
-        init=_lines(init, 8),
-        carry=_lines(carry, 8),
-        keep=_lines(keep, 4),
-        final=_lines(final, 6),
+        **parts,
     )
 
 
-def _lines(lines: list[str], indent: int) -> str:
-    return "".join(" " * indent + line + "\n" for line in lines)
+def _carried(layout: Layout, carry: Carry) -> dict[str, list[str]]:
+    """The C that hands one state from block to block, by its place in RUN."""
+    home = layout.homes[carry.previous]
+    size = f"my->B * ({shape_text(home.shape)})"
+    first, last = (layout.fields.of[role, carry.key] for role in ("init", "final"))
+    start, end = ("t1", "t0") if layout.plan.reverse else ("t0", "t1")
+    slot, behind = f"my->{home.field} + {start} * {size}", f"from_{home.field}"
+    block = layout.block(home.field)
+    return {
+        "declare": [f"const real *{behind} = NULL;"],
+        "init": [
+            f"if (my->{first}) memcpy({slot}, my->{first}, {size} * sizeof(real));",
+            f"else memset({slot}, 0, {size} * sizeof(real));",
+        ],
+        "carry": [f"if (my->{block}) memmove({slot}, {behind}, {size} * sizeof(real));"],
+        "keep": [f"{behind} = my->{home.field} + {end} * {size};"],
+        "final": [f"if (my->{last}) memcpy(my->{last}, {behind}, {size} * sizeof(real));"],
+    }
 
 
 def _whole(home: Home) -> str:
@@ -231,7 +273,7 @@ def _whole(home: Home) -> str:
 
 
 ENTRY = """\
-/* how many rows of time and batch a block has, and which way the threads share the work of a step */
+/* what a call is given, and how many steps a block of time has */
 static void {p}_start(struct {p} *my, long T, long B, const long *sizes, real **arrays) {{
   my->T = T, my->B = B;
 {sizes}{arrays}  my->block = block_steps(T, B);
@@ -265,9 +307,14 @@ void {p}(long T, long B, const long *sizes, real **arrays, real *scratch, int th
 """
 
 
-def _entry(w: _Writer) -> str:
-    arrays = "".join(f"  my->{name} = arrays[{k}];\n" for k, name in enumerate(w.pointers))
-    sizes = "".join(f"  my->n_{name} = sizes[{k}];\n" for k, name in enumerate(w.sizes))
-    terms = [f"(double){n} * {k}" for m, t in w.packs for n, k in [matrix_sizes(m, t)]]
-    terms += [f"8.0 * ({shape_text(memory.shape)})" for memory in w.memory.values()]
-    return ENTRY.format(p=w.prefix, arrays=arrays, sizes=sizes, cost=" + ".join(terms) or "1")
+def _entry(layout: Layout) -> str:
+    arrays = [f"my->{name} = arrays[{k}];" for k, name in enumerate(layout.pointers)]
+    sizes = [f"my->n_{name} = sizes[{k}];" for k, name in enumerate(layout.sizes)]
+    terms = [f"(double){n} * {k}" for pack in layout.packs for n, k in [_matrix_sizes(*pack)]]
+    terms += [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
+    return ENTRY.format(
+        p=layout.prefix,
+        arrays=_lines(arrays, 2),
+        sizes=_lines(sizes, 2),
+        cost=" + ".join(terms) or "1",
+    )

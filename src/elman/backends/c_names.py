@@ -6,10 +6,22 @@ import unicodedata
 
 from elman.ir.ops import BINARY, TERNARY, UNARY
 
+KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline
+int long register restrict return short signed sizeof static struct switch typedef union
+unsigned void volatile while typeof asm
+"""
+HEADERS = """
+main exp log tanh sqrt pow abs div gamma y0 y1 yn j0 j1 jn linux unix I NULL INFINITY NAN
+"""
+KERNELS = """
+REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE
+BLOCK_ROWS real vec mask all pick load store least share pack panels panel_width vectors
+packed_size barrier team tiles add_outer add_rows tile_rows clamp polynomial exp_parts two_to
+room block_steps work_threads step_mode
+"""
 # keywords of C, names that its headers define, and those of c_kernels.h
-RESERVED = set(
-    ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "typeof", "asm", "main", "exp", "log", "tanh", "sqrt", "pow", "abs", "div", "gamma", "y0", "y1", "yn", "j0", "j1", "jn", "linux", "unix", "I", "NULL", "INFINITY", "NAN", "REAL", "BYTES", "LANES", "WIDE", "ROWS", "PANEL", "INLINE", "IS_FLOAT", "TILE", "TILES", "ENTRIES", "CHUNK", "MATH", "BY_LANE", "BLOCK_ROWS", "real", "vec", "mask", "all", "pick", "load", "store", "least", "share", "pack", "panels", "panel_width", "vectors", "packed_size", "barrier", "team", "tiles", "add_outer", "add_rows", "tile_rows", "clamp", "polynomial", "exp_parts", "two_to", "room", "block_steps", "work_threads", "step_mode"]
-)
+RESERVED = {*KEYWORDS.split(), *HEADERS.split(), *KERNELS.split()}
 RESERVED |= {f"v{op}" for op in UNARY + BINARY + TERNARY}
 
 

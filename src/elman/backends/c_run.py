@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from elman.backends.c_compile import compile_library
-from elman.backends.c_write import Buffer, Program, write_file, write_program
+from elman.backends.c_layout import Buffer
+from elman.backends.c_write import Program, write_file, write_program
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.derive import Derivation, derive
@@ -55,10 +56,12 @@ class Kernel:
         """Run `steps` steps on `batch` rows; None is an array that is not given."""
         arrays = self._arrays(*addresses)
         count = thread_count() if threads is None else threads
-        absent = tuple(k for k, address in enumerate(addresses) if address is None)
+        absent = tuple([address is None for address in addresses])
         key = (steps, batch, count, absent, bytes(numbers))
         needed = self._needed.get(key)
         if needed is None:
+            if len(self._needed) > 1000:
+                self._needed.clear()
             needed = self._needed[key] = self._size(steps, batch, numbers, arrays, count)
         self._call(steps, batch, numbers, arrays, _scratch(needed), count)
 
@@ -211,8 +214,8 @@ class _Call:
         self.final = {key: a for (role, key), a in held.items() if role == "final"}
         found = {}
         for name in outputs:
-            role, key = kernel.program.outputs[name]
-            found[name] = held[role, key][1:] if role == "states" else held[role, key]
+            place = kernel.program.outputs[name]
+            found[name] = held[place][1:] if place[0] == "states" else held[place]
         return found
 
     def backward(
@@ -232,9 +235,7 @@ class _Call:
             elif buffer.role in ("output", "final"):
                 held[key] = self._empty(buffer)
         self._run(kernel, held)
-        outputs = {}
-        for name, (role, key) in kernel.program.outputs.items():
-            outputs[name] = held[role, key]
+        outputs = {name: held[place] for name, place in kernel.program.outputs.items()}
         return outputs, {key: a for (role, key), a in held.items() if role == "final"}
 
     def _run(self, kernel: Kernel, held: Mapping[tuple[str, str], Any]) -> None:

@@ -59,41 +59,38 @@ def prepare(
     _check_names("input", inputs, roles["input"], (), "E405")
     _check_names("weight", weights, roles["parameter"], tuple(constants), "E501")
     _check_names("state", state or {}, (), tuple(keys), "E406")
-    found = {name: _array("inputs", name, value) for name, value in inputs.items()}
+    found = {name: number_array("inputs", name, value) for name, value in inputs.items()}
     kind = _dtype(dtype, found)
-    arrays = {name: _array("weights", name, v) for name, v in {**constants, **weights}.items()}
-    before = {key: _array("state", key, v) for key, v in (state or {}).items()}
+    arrays = {
+        name: number_array("weights", name, v) for name, v in {**constants, **weights}.items()
+    }
+    before = {key: number_array("state", key, v) for key, v in (state or {}).items()}
     over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
     batched = _is_batched(typed, found, over)
     found, given = _inputs(typed, found, over, batched)
-    given |= {
-        name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in arrays.items()
-    }
-    for key, a in before.items():
-        tail = a.shape[1:] if a.ndim > len(_shape(typed, key)) else a.shape
-        given[key] = Given(tail, f'the array given as state["{key}"]')
+    given |= _given(typed, arrays, before)
     numbers, shapes = bind_sizes(typed, given, sizes, surface, spell)
     steps, batch = _lead(found, over, before, typed)
     full = {name: a.reshape(shapes[name]) for name, a in arrays.items()}
     for name, a in found.items():
         full[name] = a.reshape(a.shape[: len(over[name])] + shapes[name])
     for key in keys:
-        tail = tuple(number(size, numbers) for size in _shape(typed, key))
+        tail = tuple(number(size, numbers) for size in typed.shape(key))
         before[key] = np.broadcast_to(before.get(key, np.zeros(())), (batch, *tail))
-    return Call(
-        typed.cell,
-        {name: a.astype(kind) for name, a in full.items()},
-        {key: before[key].astype(kind) for key in keys},
-        numbers,
-        steps,
-        batch,
-        batched,
-        kind,
-    )
+    of_kind = {name: a.astype(kind) for name, a in full.items()}
+    states = {key: before[key].astype(kind) for key in keys}
+    return Call(typed.cell, of_kind, states, numbers, steps, batch, batched, kind)
 
 
-def _shape(typed: Typed, key: str) -> tuple[str, ...]:
-    return typed.shape(key.partition("[")[0])
+def _given(typed: Typed, weights: Arrays, state: Arrays) -> dict[str, Given]:
+    """Shapes of weights, and of states without the batch, and how the user would point at them."""
+    found = {
+        name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in weights.items()
+    }
+    for key, a in state.items():
+        tail = a.shape[1:] if a.ndim > len(typed.shape(key)) else a.shape
+        found[key] = Given(tail, f'the array given as state["{key}"]')
+    return found
 
 
 def _roles(typed: Typed) -> dict[str, tuple[str, ...]]:
@@ -106,7 +103,10 @@ def _check_names(
     known = (*needed, *allowed)
     problem = WeightProblem if kind == "weight" else NameProblem
     if not isinstance(given, Mapping):
-        raise problem(code, f"{kind}s are given by name, as a dict", fix='As in {"W": [[0.5]]}.')
+        name = needed[0] if needed else known[0] if known else "h"
+        raise problem(
+            code, f"{kind}s are given by name, as a dict", fix=f'As in {{"{name}": ...}}.'
+        )
     for name in given:
         if name not in known:
             raise problem(
@@ -125,17 +125,24 @@ def _check_names(
         )
 
 
-def _array(group: str, name: str, value: Any) -> Array:
+def number_array(group: str, name: str, value: Any) -> Array:
     """A number array of whatever is array-like; torch tensors are detached."""
     detach = getattr(value, "detach", None)
     try:
         found = np.asarray(detach().cpu().numpy() if detach else value)
     except (ValueError, TypeError) as error:
         raise WeightProblem(
-            "E504", f'{group}["{name}"] is no array of numbers', rule=str(error)
+            "E504",
+            f'{group}["{name}"] is no array of numbers',
+            rule="Its rows differ in length." if "inhomogeneous" in str(error) else str(error),
         ) from None
     if found.dtype.kind not in "fiub":
-        raise WeightProblem("E504", f'{group}["{name}"] holds {found.dtype}, not numbers')
+        what = {"U": "text", "c": "complex numbers", "O": f"{type(value).__name__}"}
+        raise WeightProblem(
+            "E504",
+            f'{group}["{name}"] holds {what.get(found.dtype.kind, found.dtype)}',
+            rule="Inputs, weights and states are arrays of real numbers.",
+        )
     return found
 
 
@@ -179,6 +186,7 @@ def _inputs(
                 "E210",
                 f"the input {name} has {a.ndim} axes: {a.shape}",
                 rule=f"It is ({words}): T steps{', B sequences' if batched else ''}.",
+                fix="One step of two values is [[1, 2]]." if a.ndim == 0 else None,
             )
         if not batched and "b" in over[name]:
             a = np.expand_dims(a, over[name].index("b"))
@@ -191,12 +199,13 @@ def _lead(inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed) 
     steps = {n: a.shape[0] for n, a in inputs.items() if "t" in over[n]}
     batch = {n: a.shape[over[n].index("b")] for n, a in inputs.items() if "b" in over[n]}
     for key, a in state.items():
-        if a.ndim > len(_shape(typed, key)) and a.shape[0] != 1:
+        if a.ndim > len(typed.shape(key)) and a.shape[0] != 1:
             batch[f"state {key}"] = a.shape[0]
     for what, found in (("steps", steps), ("sequences", batch)):
         if len(set(found.values())) > 1:
             words = ", ".join(f"{name} has {count}" for name, count in found.items())
-            raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
+            rule = "All that is given to one run has the same number of them."
+            raise ShapeProblem("E211", f"the inputs differ in {what}: {words}", rule=rule)
     if not steps or 0 in steps.values() or 0 in batch.values():
         raise ShapeProblem(
             "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
@@ -208,7 +217,10 @@ def choose(call: Call, backend: str) -> str:
     """The backend that "auto" stands for: c where the work is worth a compiler's time."""
     if backend not in BACKENDS:
         raise BackendProblem(
-            "E803", f"there is no backend {backend!r}", fix=nearest(backend, BACKENDS) or None
+            "E803",
+            f"there is no backend {backend!r}",
+            rule=f"There are {', '.join(BACKENDS)}.",
+            fix=nearest(str(backend), BACKENDS) or None,
         )
     if backend != "auto":
         return backend

@@ -160,7 +160,11 @@ class _Run:
             parts.insert(0, stream) if plan.reverse else parts.append(stream)
         for value in plan.totals:
             found = self.total(value.node, env)
-            kept[value.name] = [kept[value.name][0] + found] if value.name in kept else [found]
+            parts = kept.setdefault(value.name, [])
+            if "t" in value.node.over:  # summed over the batch alone: a stream
+                parts.insert(0, found) if plan.reverse else parts.append(found)
+            else:
+                parts[:] = [parts[0] + found] if parts else [found]
 
     def scan(self, env: Env, carried: dict[str, Array], steps: int) -> None:
         plan = self.plan
@@ -180,7 +184,7 @@ class _Run:
             env[n] = self.ops.join(parts[::-1] if plan.reverse else parts)
 
     def total(self, n: Node, env: Env) -> Array:
-        """The sum over a block's steps and rows; an outer product is summed without being formed."""
+        """The sum over a block's steps and rows; an outer product is never formed."""
         inner = n.args[0]
         if inner.op == "contract" and inner.attr == "i,j->ij" and n.attr == "tb":
             self._compute(topological(inner.args), env)

@@ -29,7 +29,7 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "sign": np.sign,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
-    "relu": lambda a: np.where(a > 0, a, 0 * a),
+    "relu": lambda a: np.maximum(a, 0),
     "softplus": lambda a: np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))),
     "add": np.add,
     "sub": np.subtract,

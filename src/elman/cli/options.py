@@ -56,7 +56,7 @@ CellName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.cell",
-        help="A name from `elman cells`, or a file.  (default: lstm)",
+        help="A name from `elman cells`, or a file.  (default: gru)",
         rich_help_panel=NETWORK,
     ),
 ]

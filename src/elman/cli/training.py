@@ -13,7 +13,7 @@ from elman.cli.cell_argument import find_cell
 from elman.tasks import lm_training
 from elman.tasks.lm_training import Trained, in_nats_and_bits
 
-DEFAULT_CELL = "lstm"
+DEFAULT_CELL = "gru"
 
 
 def train_lm(

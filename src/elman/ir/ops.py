@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from elman.ir import sizes
 from elman.ir.node import Node, Shape, shape_rule
 
 UNARY = ("neg", "exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus")
@@ -75,7 +76,7 @@ def _concat(args: tuple[Node, ...], attr: Any) -> Shape | None:
         if arg.shape is None:
             return None
         parts += arg.shape
-    return ("+".join(parts),)
+    return (sizes.add(*parts),)
 
 
 @shape_rule("slice", "embed")

@@ -1,4 +1,4 @@
-"""The compiled kernels behind torch's autograd: one Function that saves the kernel's own buffers."""
+"""The compiled kernels behind torch's autograd: a Function that saves the kernels' own buffers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any, TypeAlias
 import torch
 
 from elman.backends import c_compile, torch_
+from elman.backends.c_layout import Buffer
 from elman.backends.c_run import Compiled, Kernel, compiled
-from elman.backends.c_write import Buffer
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.transpose import past_name
 
 Tensor: TypeAlias = torch.Tensor
 Tensors: TypeAlias = Sequence[Tensor | None]
+PLANS = 256  # numbers of steps and rows for which the plan of a call is kept
+
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -50,13 +52,15 @@ def why_not(tensors: Tensors) -> str | None:
     for tensor in tensors:
         if tensor is None:
             continue
-        if tensor.dtype not in DTYPES:
-            return f"dtype {tensor.dtype}: the c backend has float32 and float64"
-        if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+        if not tensor.is_cpu or tensor.layout is not torch.strided:
             return f"device {tensor.device}: the c backend has dense tensors on the CPU"
-        if first is not None and tensor.dtype != first:
-            return "tensors of several dtypes"
-        first = tensor.dtype
+        dtype = tensor.dtype
+        if dtype is not first:
+            if dtype not in DTYPES:
+                return f"dtype {dtype}: the c backend has float32 and float64"
+            if first is not None:
+                return "tensors of several dtypes"
+            first = dtype
     if torch.compiler.is_compiling():
         return "inside torch.compile"
     if torch._C._are_functorch_transforms_active():
@@ -71,10 +75,10 @@ def why_not(tensors: Tensors) -> str | None:
 def run_layer(
     layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Outputs (T, B, size) in the order of the returns, final states (B, size); no state is zero."""
+    """Outputs (T, B, size) in the order of the returns, final states (B, size); none is zero."""
     before = [state.get(key) for key in layer.states]
     if lead[1] and why_not([*arrays, *before]) is None:
-        # in one piece before the Function, so that derivatives of derivatives know where they come from
+        # in one piece before the Function, so that second derivatives know where they come from
         whole = [None if tensor is None else tensor.contiguous() for tensor in (*arrays, *before)]
         found = Fused.apply(layer, lead, *whole)  # type: ignore[no-untyped-call]
         count = len(layer.cell.returns)
@@ -148,18 +152,17 @@ def _again(
 class _Slot:
     """Where a kernel's array comes from: an index into what is given, or a new tensor."""
 
-    source: str  # "given", "kept", "grad", "last", "new", "states"
-    index: int
+    source: str  # "given", "kept", "grad", "last", "new", "states", "none"
+    index: int | None
     over: str
     tail: tuple[int, ...]
 
-    def empty(self, lead: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    def shape(self, lead: tuple[int, int]) -> tuple[int, ...]:
         steps, batch = lead
-        if self.over == "tb":
-            more = 1 if self.source == "states" else 0
-            return torch.empty((steps + more, batch, *self.tail), dtype=dtype)
-        first = {"t": (steps,), "b": (batch,), "": ()}[self.over]
-        return torch.empty((*first, *self.tail), dtype=dtype)
+        if self.source == "states":
+            return (steps + 1, batch, *self.tail)
+        first = {"tb": lead, "t": (steps,), "b": (batch,), "": ()}[self.over]
+        return (*first, *self.tail)
 
 
 class LayerKernels:
@@ -183,6 +186,7 @@ class LayerKernels:
         self.forward_slots = [self._forward_slot(k, b) for k, b in enumerate(kernel.buffers)]
         self.wanted = {*self.outputs, *self.finals}
         self.wanted_training = self.wanted | {*self.saved.values(), *self.past.values()}
+        self._shapes: dict[tuple[tuple[int, int], bool], list[Any]] = {}
         self._plan_backward()
 
     def _tail(self, buffer: Buffer) -> tuple[int, ...]:
@@ -202,7 +206,8 @@ class LayerKernels:
         self.backward_slots = []
         for k, buffer in enumerate(kernel.buffers):
             role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
-            source, index = "new", k
+            source: str = "new"
+            index: int | None = k
             if role == "user":
                 source, index = "given", self.given[role, buffer.key]
             elif role == "given":
@@ -211,24 +216,30 @@ class LayerKernels:
             elif role == "init":
                 source, index = "last", last[buffer.key]
             elif role == "states":
-                source = "none"
+                source, index = "none", None
             self.backward_slots.append(_Slot(source, index, buffer.over, self._tail(buffer)))
         places = kernel.program.outputs
         names = [places.get(f"d_{name}") for name in layer.names]
         names += [("final", key) for key in layer.states]
         self.results = [None if name is None else kernel.keys.index(name) for name in names]
+        # two biases that only ever add have one gradient: the second gets a copy
+        first = {place: k for k, place in reversed(list(enumerate(self.results)))}
+        self.repeated = [k for k, p in enumerate(self.results) if p is not None and first[p] != k]
+        self._backward_plans: dict[Any, list[Any]] = {}
 
     def forward(
         self, lead: tuple[int, int], given: Tensors, training: bool
     ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
         """(outputs and final states, what the backward kernel is to be given)."""
-        wanted = self.wanted_training if training else self.wanted
-        held: list[Tensor | None] = []
-        for k, slot in enumerate(self.forward_slots):
-            if slot.source == "given":
-                held.append(given[slot.index])
-            else:
-                held.append(slot.empty(lead, self.dtype) if k in wanted else None)
+        dtype, empty = self.dtype, torch.empty
+        held = [
+            given[found]
+            if isinstance(found, int)
+            else None
+            if found is None
+            else empty(found, dtype=dtype)
+            for found in self._forward_shapes(lead, training)
+        ]
         self._run(self.compiled.forward, self.numbers[0], lead, held)
         kept: list[Tensor] = []
         if training:
@@ -236,6 +247,19 @@ class LayerKernels:
             kept += [self._whole(held, k) for k in self.past.values()]
         outputs = [self._public(held, k, lead) for k in self.outputs]
         return (*outputs, *(self._whole(held, k) for k in self.finals)), kept
+
+    def _forward_shapes(self, lead: tuple[int, int], training: bool) -> list[Any]:
+        """For each array: an index into what is given, the shape of a new tensor, or None."""
+        key = (lead, training)
+        if key not in self._shapes:
+            if len(self._shapes) > PLANS:
+                self._shapes.clear()
+            wanted = self.wanted_training if training else self.wanted
+            self._shapes[key] = [
+                slot.index if slot.source == "given" else slot.shape(lead) if k in wanted else None
+                for k, slot in enumerate(self.forward_slots)
+            ]
+        return self._shapes[key]
 
     def _whole(self, held: Tensors, k: int) -> Tensor:
         found = held[k]
@@ -267,38 +291,50 @@ class LayerKernels:
         grads: Tensors,
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
+        sources = {"given": given, "kept": kept, "grad": grads, "new": (), "none": ()}
+        dtype, empty = self.dtype, torch.empty
         held: list[Tensor | None] = []
-        for k, slot in enumerate(self.backward_slots):
-            found: Tensor | None = None
-            match slot.source:
-                case "given":
-                    found = given[slot.index]
-                case "kept":
-                    found = kept[slot.index]
-                case "grad":
-                    found = grads[slot.index]
-                    found = (
-                        slot.empty(lead, self.dtype).zero_()
-                        if found is None
-                        else found.contiguous()
-                    )
-                case "last":
-                    found = grads[slot.index]
-                    found = None if found is None else found.contiguous()
-                case "new" if k in wanted:
-                    found = slot.empty(lead, self.dtype)
+        for source, index, shape in self._backward_shapes(lead, tuple(needed)):
+            if source == "new":
+                held.append(empty(shape, dtype=dtype))
+                continue
+            found = sources[source][index] if index is not None else None
+            if source == "grad":
+                if found is not None:
+                    found = found.contiguous()
+                elif shape is not None:  # an output that nothing used
+                    found = torch.zeros(shape, dtype=dtype)
             held.append(found)
         self._run(self.compiled.backward, self.numbers[1], lead, held)
-        result: list[Tensor | None] = []
-        given_away: set[int] = set()
-        for place, need in zip(self.results, needed, strict=True):
-            found = held[place] if need and place is not None else None
-            if found is not None and place in given_away:
-                found = found.clone()  # two biases that only ever add have one gradient
-            given_away.add(-1 if place is None else place)
-            result.append(found)
+        result = [
+            held[place] if need and place is not None else None
+            for place, need in zip(self.results, needed, strict=True)
+        ]
+        for k in self.repeated:
+            found = result[k]
+            result[k] = None if found is None else found.clone()
         return result
+
+    def _backward_shapes(self, lead: tuple[int, int], needed: tuple[bool, ...]) -> list[Any]:
+        """For each array: where it comes from, its index there, and the shape where it is new."""
+        key = (lead, needed)
+        if key not in self._backward_plans:
+            if len(self._backward_plans) > PLANS:
+                self._backward_plans.clear()
+            wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
+            plan: list[tuple[str, int | None, tuple[int, ...] | None]] = []
+            for k, slot in enumerate(self.backward_slots):
+                if slot.source == "new":
+                    make = k in wanted
+                    plan.append(("new", 0, slot.shape(lead)) if make else ("none", None, None))
+                elif slot.source == "last":
+                    plan.append(("grad", slot.index, None))
+                elif slot.source == "grad":
+                    plan.append(("grad", slot.index, slot.shape(lead)))
+                else:
+                    plan.append((slot.source, slot.index, None))
+            self._backward_plans[key] = plan
+        return self._backward_plans[key]
 
     def _run(self, kernel: Kernel, numbers: Any, lead: tuple[int, int], held: Tensors) -> None:
         addresses = [None if tensor is None else tensor.data_ptr() for tensor in held]

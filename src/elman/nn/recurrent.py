@@ -32,8 +32,8 @@ class Recurrent(torch.nn.Module):
     ['U_l0', 'U_l1', 'W_l0', 'W_l1', 'b_l0', 'b_l1']
 
     Args:
-        cell: a `Cell`, or its equations. Its first input that is no scalar and varies over time and batch
-            is `x`; the others are given by name.
+        cell: a `Cell`, or its equations. Its first input that is no scalar and varies over time and
+            batch is `x`; the others are given by name.
         input_size, hidden_size: the sizes of `x` and of the state, as in torch.
         num_layers: each further layer reads the output of the one below.
         sizes: further sizes of the cell by name, as `{"cell": 512}`.
@@ -66,7 +66,7 @@ class Recurrent(torch.nn.Module):
         self.batch_first, self.dropout = batch_first, float(dropout)
         _check(input_size, hidden_size, num_layers, self.dropout)
         self.sizes = dict(sizes or {})
-        self.main, self.others = _inputs(self.cell)
+        self.main = _main_input(self.cell)
         self._layers = self._plan_layers()
         sizes, shape = self._layers[0].sizes, self.cell.typed.shape
         self._tails = {
@@ -151,8 +151,11 @@ class Recurrent(torch.nn.Module):
     def _run(
         self, x: Tensor | None, state: State | None, others: State, batch_first: bool
     ) -> tuple[Any, State]:
-        inputs, batched = self._check_inputs(x, others, batch_first)
-        lead = self._lead(inputs)
+        if x is not None and not others and not batch_first and self._is_plain(x):
+            inputs, batched, lead = {self.main or "": x}, True, (x.shape[0], x.shape[1])
+        else:
+            inputs, batched = self._check_inputs(x, others, batch_first)
+            lead = self._lead(inputs)
         before = {} if state is None else self._check_state(state, lead[1], batched)
         finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
@@ -170,6 +173,21 @@ class Recurrent(torch.nn.Module):
             layers = [final[k] for final in finals]
             after[name] = torch.stack(layers) if len(layers) > 1 else layers[0].unsqueeze(0)
         return self._shape_out(outputs, batched, batch_first), after if batched else _squeeze(after)
+
+    def _is_plain(self, x: Tensor) -> bool:
+        """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
+        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None:
+            return False
+        expected = self._tails[self.main]
+        parameter = next(iter(self._parameters.values()), None)
+        return (
+            len(self.cell.inputs) == 1
+            and (x.shape[2],) == expected
+            and x.numel() > 0
+            and self._over(self.main) == "tb"
+            and parameter is not None
+            and x.dtype is parameter.dtype
+        )
 
     def step(
         self, x: Tensor | None = None, state: State | None = None, **others: Tensor
@@ -245,7 +263,8 @@ class Recurrent(torch.nn.Module):
             raise WeightProblem(
                 "E505",
                 f"{name} is {tensor.dtype}, and the layer's parameters are {parameter.dtype}",
-                fix=f"Convert one: {name.split()[-1]}.to({parameter.dtype}), or layer.to({tensor.dtype}).",
+                fix=f"Convert one: {name.split()[-1]}.to({parameter.dtype}), "
+                f"or layer.to({tensor.dtype}).",
             )
 
     def _spread(self, name: str, tensor: Tensor, batched: bool, batch_first: bool) -> Tensor:
@@ -309,7 +328,9 @@ class Recurrent(torch.nn.Module):
         if name in self.cell.constants:
             constant: Tensor = getattr(self, f"constant_{name}")
             return constant
-        parameter: Tensor = getattr(self, f"{name}_l{layer}")
+        full = f"{name}_l{layer}"
+        found = self._parameters.get(full)  # by far quicker than getattr
+        parameter: Tensor = getattr(self, full) if found is None else found
         return parameter
 
     def _shape_out(self, outputs: tuple[Tensor, ...], batched: bool, batch_first: bool) -> Any:
@@ -353,12 +374,11 @@ def _check(input_size: int, hidden_size: int, num_layers: int, dropout: float) -
         )
 
 
-def _inputs(cell: Cell) -> tuple[str | None, tuple[str, ...]]:
-    """The input that the layer's `x` is, and the others."""
+def _main_input(cell: Cell) -> str | None:
+    """The input that the layer's `x` is."""
     wide = [name for name in cell.inputs if cell.typed.shape(name)]
     wide.sort(key=lambda name: cell.typed.over[name] != "tb")
-    main = wide[0] if wide else next(iter(cell.inputs), None)
-    return main, tuple(name for name in cell.inputs if name != main)
+    return wide[0] if wide else next(iter(cell.inputs), None)
 
 
 def _squeeze(state: State) -> State:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from elman.errors import Fact, ShapeProblem, WeightProblem
+from elman.errors import Fact, ShapeProblem, WeightProblem, nearest
 from elman.ir import Cell, Node, topological
 from elman.ir.ops import POINTWISE
 from elman.ir.sizes import number
@@ -72,11 +73,19 @@ class _Binding:
         if name not in self.typed.aliases:
             known = ", ".join(self.typed.aliases)
             raise ShapeProblem(
-                "E207", f"the cell has no size {name!r}", rule=f"It has {known}.", subject=None
+                "E207",
+                f"the cell has no size {name!r}",
+                rule=f"Its sizes are {known}." if known else "It has none.",
+                fix=nearest(name, self.typed.aliases) or None,
             )
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ShapeProblem("E208", f"{name}={value!r} is no size", rule="A size is 1 or more.")
-        self.claim(self.typed.aliases[name], value, f"{name}={value}")
+        try:
+            whole = 0 if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            whole = 0
+        if whole < 1:
+            rule = "A size is a whole number, 1 or more."
+            raise ShapeProblem("E208", f"{name}={value!r} is no size", rule=rule)
+        self.claim(self.typed.aliases[name], whole, f"{name}={whole}")
 
     def claim(self, size: str, value: int, origin: str) -> None:
         """Note that `size` is `value`; a sum is solved where one part is left."""
@@ -123,21 +132,23 @@ class _Binding:
         options = {name: self._options(name, array.shape) for name, array in waiting.items()}
         for name, array in waiting.items():
             if not options[name]:
-                wanted = " x ".join(self._say(size) for size in self._shape(name)) or "a number"
-                raise WeightProblem(
-                    "E503",
-                    f"{name} is {show(array.shape)}, and the cell needs {wanted}",
-                    facts=[Fact(name, show(array.shape), f"from {array.origin}")],
-                    rule="Only axes of size 1 may be left out.",
-                )
+                raise self._no_option(name, array)
         order = sorted(waiting, key=lambda name: len(options[name]))
         return (order[0], options[order[0]][0]) if order else None
 
-    def _say(self, size: str) -> str:
-        try:
-            return f"{size} ({number(size, self.numbers)})"
-        except KeyError:
-            return size
+    def _no_option(self, name: str, array: Given) -> WeightProblem:
+        wanted = self._shape(name)
+        words = f"({', '.join(wanted)})" if wanted else "a number"
+        known = [str(number(s, self.numbers)) if _known(s, self) else s for s in wanted]
+        numbers = f"({', '.join(known)})" if wanted else words
+        named = {size: self.origins[size] for size in wanted if size in self.origins}
+        facts = [Fact(size, str(self.numbers[size]), f"from {o}") for size, o in named.items()]
+        return WeightProblem(
+            "E503",
+            f"{name} is {show(array.shape)}, and the cell needs {numbers}",
+            facts=[Fact(name, show(array.shape), f"from {array.origin}"), *facts],
+            rule=f"{name} is {words} in the equations; only axes of size 1 may be left out.",
+        )
 
     def _options(self, name: str, shape: Shape) -> list[Shape]:
         wanted = self._shape(name)
@@ -177,6 +188,11 @@ def _explain(binding: _Binding, surface: Cell, spell: Callable[[Node], str]) -> 
             if problem is not None:
                 return problem
             shapes[n] = _result(n, shapes)
+            sources = [origins[arg] for arg in n.args if shapes[arg] and origins.get(arg)]
+            if sources and n.op == "matmul":
+                origins[n] = sources[0]
+            elif sources and n.op in POINTWISE:  # a size that was named says more than an array
+                origins[n] = min(sources, key=lambda source: source.startswith("from the array"))
     first = binding.origins.get(size, "the cell's own numbers")
     known = _say_number(size, binding)
     return ShapeProblem(
@@ -251,13 +267,17 @@ def _meet(
         f"{spell(n)} {verb} {numbers}",
         facts=facts,
         rule=rule,
-        fix=_fix(args, shapes, binding, spell) if n.op == "matmul" else None,
+        fix=_fix(args, shapes, origins, binding, spell) if n.op == "matmul" else None,
         subject=n,
     )
 
 
 def _fix(
-    args: list[Node], shapes: Mapping[Node, Shape], binding: _Binding, spell: Callable[[Node], str]
+    args: list[Node],
+    shapes: Mapping[Node, Shape],
+    origins: Mapping[Node, str],
+    binding: _Binding,
+    spell: Callable[[Node], str],
 ) -> str | None:
     if args[0].op != "leaf" or args[0].attr.role != "parameter":
         return None
@@ -265,8 +285,14 @@ def _fix(
     typed = binding.typed.shape(args[0].attr.name)
     if typed[0] == typed[-1]:
         shape = (shape[-1],) * len(shape)
-        return f"Pass {spell(args[0])} as {show(shape)}, or {typed[-1]}={shapes[args[0]][-1]}."
-    return f"Pass {spell(args[0])} as {show(shape)}."
+    wanted = shapes[args[0]][-1]
+    culprit = origins.get(args[1], "").removeprefix("from ").removeprefix("the array given as ")
+    other = ""
+    if culprit.startswith(f"{typed[-1]}="):
+        other = f", or {typed[-1]}={wanted}"
+    elif culprit and "+" not in typed[-1]:
+        other = f", or {culprit} so that {typed[-1]} is {wanted}"
+    return f"Pass {spell(args[0])} as {show(shape)}{other}."
 
 
 def show(shape: Shape) -> str:

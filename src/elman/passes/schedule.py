@@ -41,14 +41,15 @@ def _choose(system: System) -> dict[str, tuple[Value, ...]]:
     wanted = [v.node for v in system.outputs]
     nodes = topological([*(c.next for c in system.carries), *wanted])
     stage = _stages(system, nodes)
-    kept = dict.fromkeys(n for n in nodes if _crosses(n, nodes, stage))
+    users = _users(nodes)
+    kept = dict.fromkeys(n for n in nodes if _crosses(n, users.get(n, []), stage))
     for n in nodes:
         if n.op == "total":
             kept |= dict.fromkeys(a for a in operands(n) if a.op not in ("leaf", "const"))
     kept |= dict.fromkeys(wanted)
     names = _names(system, kept)
     chosen: dict[str, list[Value]] = {name: [] for name in STAGES}
-    for n in sorted(kept, key=nodes.index):
+    for n in (n for n in nodes if n in kept):
         chosen[stage.get(n, "epilogue")].append(Value(names[n], n))
     return {name: tuple(values) for name, values in chosen.items()}
 
@@ -89,14 +90,22 @@ def _put_under(root: Node, name: str, stage: dict[Node, str]) -> None:
             stage.setdefault(n, name)
 
 
-def _crosses(n: Node, nodes: list[Node], stage: dict[Node, str]) -> bool:
+def _users(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
+    """The nodes that read each node."""
+    users: dict[Node, list[Node]] = {}
+    for n in nodes:
+        for arg in dict.fromkeys(n.args):
+            users.setdefault(arg, []).append(n)
+    return users
+
+
+def _crosses(n: Node, users: list[Node], stage: dict[Node, str]) -> bool:
     """Whether a later stage reads `n`."""
     if n.op in ("leaf", "const") or n not in stage:
         return False
     if stage[n] == "totals":
         return True
     later = STAGES[STAGES.index(stage[n]) + 1 :]
-    users = [user for user in nodes if n in user.args]
     if users and all(user.op == "total" and operands(user) != (n,) for user in users):
         return False  # an outer product, summed without being formed
     if is_view(n) and all(_as_matrix(n, user) for user in users):

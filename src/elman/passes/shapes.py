@@ -7,20 +7,21 @@ it hoists like the split form.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from elman.errors import Fact, ShapeProblem
 from elman.ir import Cell, Equation, Node, Shape, leaf, node, rebuild, sizes, topological
 from elman.ir.check import holds
+from elman.ir.node import show
 from elman.ir.ops import POINTWISE
 from elman.passes.axes import Axes, Clash
+from elman.passes.mismatch import AxesOf, Mismatch, Side, Spell, inside_itself, unlike_its_parts
 from elman.passes.ranks import infer_ranks, partners
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A cell whose leaves have shapes; `aliases` maps the size names one may give to those in use."""
+    """A cell whose leaves have shapes; `aliases` maps size names one may give to those in use."""
 
     cell: Cell
     aliases: Mapping[str, str]
@@ -43,79 +44,128 @@ class Typed:
         return {n.attr.name: n.over for n in self.cell.leaves if n.attr.role != "state"}
 
 
-def infer_shapes(cell: Cell) -> Typed:
+def infer_shapes(cell: Cell, spell: Spell = show) -> Typed:
     """The same cell with a size name on every axis.
 
-    Sizes that cannot be equal are a ShapeProblem: E203 for two numbers, E205 for a concatenation.
+    Sizes that cannot be equal are a ShapeProblem: E203 for two numbers, E205 for a concatenation;
+    `spell` gives the user's spelling of a node.
     """
-    ranks = infer_ranks(cell)
     axes = Axes()
-    of = _unify(cell, ranks, axes)
+    ranks = infer_ranks(cell)
+    nodes = topological(equation.value for equation in cell.equations)
+    of = {n: tuple(axes.new() for _ in range(ranks[n])) for n in nodes}
+    try:
+        _unify(cell, of, axes)
+    except Mismatch as mismatch:
+        _name_sizes(cell, axes, of)  # so that the message can name them
+        raise mismatch.problem(axes, spell) from None
+    _settle(cell, of, axes, spell)
     aliases = _name_sizes(cell, axes, of)
     return Typed(holds(_rewrite(cell, axes, of)), aliases)
 
 
-def _unify(cell: Cell, ranks: dict[Node, int], axes: Axes) -> dict[Node, tuple[int, ...]]:
-    of: dict[Node, tuple[int, ...]] = {}
-    nodes = topological(equation.value for equation in cell.equations)
-    for n in nodes:
-        of[n] = tuple(axes.new() for _ in range(ranks[n]))
-    for n in nodes:
+def _unify(cell: Cell, of: AxesOf, axes: Axes) -> None:
+    """Make equal what the equations, the delays and the declarations say is equal."""
+    called = {  # values that a message calls by their equation's name
+        e.value: f"{e.name}[t]" if e.per_step else e.name
+        for e in cell.equations
+        if e.value.op != "leaf"
+    }
+    declared = dict(cell.declared)
+    for n in of:
         if n.op == "leaf" and n.attr.shape is not None:
-            _join(n, of[n], tuple(axes.named(size) for size in n.attr.shape), axes)
+            name, sizes = n.attr.name, n.attr.shape
+            constant = n.attr.role == "constant" and name not in declared
+            origin = f"the constant {name}" if constant else _declaration(name, sizes)
+            _join("declared", n, Side(name, of[n]), _declared(name, sizes, axes, origin), axes)
         else:
-            _constrain(n, of, axes)
+            _constrain(n, of, axes, called)
     for past, present in partners(cell).items():
-        _join(present, of[past], of[present], axes)
-    for name, shape in cell.declared:
-        if name in (*cell.outputs, *(e.name for e in cell.equations)):
-            _join(cell.value(name), of[cell.value(name)], tuple(map(axes.named, shape)), axes)
-    return of
+        right = Side(called.get(present, present), of[present])
+        _join("state", present, Side(past, of[past]), right, axes)
+    for name, sizes in cell.declared:
+        if name in {equation.name for equation in cell.equations}:
+            value = cell.value(name)
+            right = _declared(name, sizes, axes, _declaration(name, sizes))
+            _join("declared", value, Side(called.get(value, name), of[value]), right, axes)
+    inputs = _wide_inputs(cell, of)
+    for name, n in inputs.items():
+        size = "input" if len(inputs) == 1 else name
+        if size in axes.names and n.attr.shape is None:  # declared elsewhere: the same size
+            _join("input", n, Side(n, of[n][-1:]), Side(size, (axes.names[size],)), axes)
 
 
-def _constrain(n: Node, of: dict[Node, tuple[int, ...]], axes: Axes) -> None:
+def _wide_inputs(cell: Cell, of: AxesOf) -> dict[str, Node]:
+    """The inputs that are no scalars."""
+    return {n.attr.name: n for n in cell.leaves if n.attr.role == "input" and of[n]}
+
+
+def _declared(name: str, sizes: Shape, axes: Axes, origin: str) -> Side:
+    return Side(name, tuple(axes.named(size, origin) for size in sizes))
+
+
+def _declaration(name: str, sizes: Shape) -> str:
+    return f"{name}: {', '.join(sizes)}"
+
+
+def _constrain(n: Node, of: AxesOf, axes: Axes, called: Mapping[Node, str]) -> None:
+    def side(arg: Node, along: slice = slice(None)) -> Side:
+        return Side(called.get(arg, arg), of[arg][along], of[arg])
+
     match n.op:
         case "matmul":
-            left, right = (of[arg] for arg in n.args)
-            _join(n, left[-1:], right[:1], axes)
-            _join(n, of[n], left[:-1] + right[1:], axes)
+            left, right = n.args
+            _join("product", n, side(left, slice(-1, None)), side(right, slice(1)), axes)
+            _equate(of[n], of[left][:-1] + of[right][1:], axes)
         case "transpose":
-            _join(n, of[n], of[n.args[0]][::-1], axes)
+            _equate(of[n], of[n.args[0]][::-1], axes)
         case "concat":
             axes.bind_sum(of[n][0], tuple(of[arg][0] for arg in n.args))
         case op if op in POINTWISE:
-            for arg in n.args:
-                if of[arg]:
-                    _join(n, of[arg], of[n], axes)
+            wide = [arg for arg in n.args if of[arg]]
+            for arg in wide:
+                _join("pointwise", n, replace(side(wide[0]), axes=of[n]), side(arg), axes)
 
 
-def _join(n: Node, left: tuple[int, ...], right: tuple[int, ...], axes: Axes) -> None:
-    for a, b in zip(left, right, strict=True):
+def _equate(fresh: tuple[int, ...], axes_of: tuple[int, ...], axes: Axes) -> None:
+    """Give the axes of a result, which nothing is known of yet, those of its arguments."""
+    for one, other in zip(fresh, axes_of, strict=True):
+        axes.unify(one, other)
+
+
+def _join(kind: str, n: Node, left: Side, right: Side, axes: Axes) -> None:
+    """Make the axes of two values equal, or raise Mismatch."""
+    for a, b in zip(left.axes, right.axes, strict=True):
         try:
             axes.unify(a, b)
         except Clash as clash:
-            one, other = clash.sizes
-            raise ShapeProblem(
-                "E203" if clash.numbers else "E205",
-                f"an axis of {one} meets an axis of {other}",
-                facts=[Fact(str(arg)[:40], "x".join(axes.show(i) for i in of)) for arg, of in ()],
-                rule="Values that are added, multiplied or joined by @ must agree in size.",
-                subject=n,
-            ) from None
+            raise Mismatch(kind, n, left, right, clash) from None
 
 
-def _name_sizes(cell: Cell, axes: Axes, of: dict[Node, tuple[int, ...]]) -> dict[str, str]:
+def _settle(cell: Cell, of: AxesOf, axes: Axes, spell: Spell) -> None:
+    """Solve what concatenations say of numbers, and refuse what cannot be."""
+    joined = [n for n in of if n.op == "concat"]
+    for n in joined:
+        if axes.holds_itself(of[n][0]):
+            _name_sizes(cell, axes, of)
+            raise inside_itself(n, of, axes, spell)
+    while any(axes.settle(of[n][0]) for n in joined):
+        pass
+    for n in joined:
+        if not axes.is_settled(of[n][0]):
+            _name_sizes(cell, axes, of)
+            raise unlike_its_parts(n, of, axes, spell)
+
+
+def _name_sizes(cell: Cell, axes: Axes, of: AxesOf) -> dict[str, str]:
     """Give every axis its name, in the order of precedence of the language."""
     states = {n.attr.name: n for n in cell.leaves if n.attr.role == "state"}
-    inputs = {n.attr.name: n for n in cell.leaves if n.attr.role == "input" and of[n]}
+    inputs = _wide_inputs(cell, of)
     main = [*(name for name in cell.returns if name in states), *states]
     for name in dict.fromkeys(name for name in main if of[states[name]] and name not in inputs):
         axes.call(of[states[name]][-1], "hidden" if "hidden" not in axes.names else name)
     for name, n in inputs.items():
-        size = "input" if len(inputs) == 1 else name
-        if size in axes.names and n.attr.shape is None:  # declared elsewhere: the same size
-            _join(n, of[n][-1:], (axes.names[size],), axes)
-        axes.call(of[n][-1], size)
+        axes.call(of[n][-1], "input" if len(inputs) == 1 else name)
     for equation in cell.equations:
         _call_all(axes, of[equation.value], equation.name)
     for n in cell.leaves:
@@ -131,7 +181,7 @@ def _call_all(axes: Axes, ids: tuple[int, ...], name: str) -> None:
             axes.call(axis, name if k == 0 else f"{name}_{k + 1}")
 
 
-def _rewrite(cell: Cell, axes: Axes, of: dict[Node, tuple[int, ...]]) -> Cell:
+def _rewrite(cell: Cell, axes: Axes, of: AxesOf) -> Cell:
     def change(old: Node, args: tuple[Node, ...]) -> Node:
         if old.op == "leaf":
             shape = tuple(axes.show(axis) for axis in of[old])
@@ -179,7 +229,7 @@ def _mean(value: Node) -> Node:
     return total
 
 
-LOWER = {
+LOWER: dict[str, Callable[..., Node]] = {
     "matmul": product,
     "transpose": lambda matrix: node("contract", (matrix,), "ij->ji"),
     "sum": _sum,

@@ -1,8 +1,8 @@
 """The transpose of a system is a system: one step of backpropagation through time, as equations.
 
-It steps in reverse; its carries are the cotangents of the states. Values of the forward step that it
-needs come back as given streams: what is dear (a product, tanh) is saved by the forward run, what is
-cheap is computed again.
+It steps in reverse; its carries are the cotangents of the states. Values of the forward step that
+it needs come back as given streams: what is dear (a product, tanh) is saved by the forward run,
+what is cheap is computed again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from elman.ir import Carry, Node, System, Value, leaf, node, topological
 from elman.ir.node import substitute
 from elman.passes.differentiate import gradients
 
-# what is computed again rather than saved
-CHEAP = frozenset("neg add sub mul less equal where abs sign relu fill size".split())
+CHEAP = (  # computed again rather than saved
+    *("neg", "add", "sub", "mul", "less", "equal", "where", "abs", "sign", "relu"),
+    *("fill", "size"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""Arrays and sizes that do not fit: each file in `given/` is the message of one mistake."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from elman import Cell
+from elman.errors import ElmanError
+from elman.library import cells
+
+FOLDER = Path(__file__).parent / "given"
+ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
+READ_OUT = ELMAN + "\ny[t] = V @ h[t] + c"
+x = np.zeros((4, 2))
+
+
+def ones(text: str, **sizes: int) -> dict[str, Any]:
+    made = Cell(text)
+    return {name: np.ones(made.shapes(**sizes)[name]) for name in made.parameters}
+
+
+def elman(
+    *, text: str = ELMAN, inputs: Any = None, weights: Any = None, name: str = "elman", **more: Any
+) -> None:
+    made = Cell(text, name)
+    given = ones(text, input=2, hidden=3) if weights is None else weights
+    made.run({"x": x} if inputs is None else inputs, given, **more)
+
+
+def changed(text: str = ELMAN, **arrays: Any) -> dict[str, Any]:
+    found = ones(text, **({"y": 5} if "V" in text else {}), input=2, hidden=3)
+    found |= arrays
+    return {name: array for name, array in found.items() if array is not None}
+
+
+gru = {"text": cells.text("gru"), "name": "gru"}
+MISTAKES: dict[str, Callable[[], object]] = {
+    "E203_of_the_design": lambda: elman(
+        **gru,
+        weights={**ones(gru["text"], input=2, hidden=32), "U_n": np.ones((64, 64))},
+        sizes={"hidden": 32},
+    ),
+    "E203_two_weights": lambda: elman(weights=changed(W=np.ones((4, 2)))),
+    "E203_bias": lambda: elman(weights=changed(b=np.ones(4))),
+    "E203_input": lambda: elman(inputs={"x": np.zeros((4, 5))}),
+    "E203_state": lambda: elman(state={"h": np.zeros(4)}),
+    "E203_not_square": lambda: elman(weights=changed(U=np.ones((3, 4)))),
+    "E203_size": lambda: elman(sizes={"hidden": 7}),
+    "E203_concatenated": lambda: elman(
+        text=cells.text("lstm_concatenated"),
+        name="lstm",
+        weights=changed(cells.text("lstm_concatenated"), W_i=np.ones((3, 6))),
+    ),
+    "E203_constant": lambda: elman(
+        text="P = [[0, 1], [1, 0]]\nh[t] = P @ h[t-1] + W @ x[t]", weights={"W": np.ones((3, 2))}
+    ),
+    "E206_nothing_sets": lambda: Cell(ELMAN).shapes(input=2),
+    "E206_read_out": lambda: Cell(READ_OUT).shapes(input=2, hidden=3),
+    "E207_unknown_size": lambda: Cell(ELMAN).shapes(input=2, hiden=3),
+    "E207_unknown_size_of_a_run": lambda: elman(sizes={"cell": 3}),
+    "E208_zero": lambda: Cell(ELMAN).shapes(input=2, hidden=0),
+    "E208_a_word": lambda: Cell(ELMAN).shapes(input=2, hidden="three"),  # type: ignore[arg-type]
+    "E210_three_axes_too_many": lambda: elman(inputs={"x": np.zeros((4, 2, 2, 2))}),
+    "E210_a_number": lambda: elman(inputs={"x": 1.0}),
+    "E211_steps": lambda: elman(
+        text="h[t] = tanh(W @ x[t] + V @ u[t])",
+        inputs={"x": x, "u": np.zeros((5, 3))},
+        weights={"W": np.ones((3, 2)), "V": np.ones((3, 3))},
+    ),
+    "E211_state": lambda: elman(inputs={"x": np.zeros((4, 5, 2))}, state={"h": np.zeros((2, 3))}),
+    "E212_no_steps": lambda: elman(inputs={"x": np.zeros((0, 2))}),
+    "E405_missing_input": lambda: elman(inputs={}),
+    "E405_unknown_input": lambda: elman(inputs={"x": x, "m": x}),
+    "E405_not_by_name": lambda: elman(inputs=x),
+    "E406_unknown_state": lambda: elman(state={"s": np.zeros(3)}),
+    "E406_state_of_a_gate": lambda: elman(
+        **gru, weights=changed(gru["text"]), state={"hh": np.zeros(3)}
+    ),
+    "E406_final_cotangent_of_no_state": lambda: Cell(ELMAN, "elman").gradients(
+        {"x": x}, changed(), cotangents={}, final={"c": np.zeros(3)}
+    ),
+    "E407_unknown_cotangent": lambda: Cell(ELMAN, "elman").gradients(
+        {"x": x}, changed(), cotangents={"y": x}
+    ),
+    "E407_unknown_value": lambda: Cell(ELMAN, "elman").run({"x": x}, changed())["c"],
+    "E501_missing_weight": lambda: elman(weights=changed(b=None)),
+    "E501_several_missing": lambda: elman(weights={}),
+    "E501_not_by_name": lambda: elman(weights=[1, 2, 3]),
+    "E502_extra_weight": lambda: elman(weights=changed(b_h=np.ones(3))),
+    "E503_too_few_axes": lambda: elman(weights=changed(U=np.ones(3))),
+    "E503_too_many_axes": lambda: elman(weights=changed(b=np.ones((3, 2)))),
+    "E503_cotangent": lambda: Cell(ELMAN, "elman").gradients(
+        {"x": x}, changed(), cotangents={"h": np.zeros((4, 7))}
+    ),
+    "E503_state": lambda: elman(state={"h": np.zeros((2, 3, 4))}),
+    "E504_words": lambda: elman(weights=changed(b=["a", "b", "c"])),
+    "E504_ragged": lambda: elman(weights=changed(W=[[1, 2], [3]])),
+    "E504_nothing": lambda: elman(weights={**changed(), "W": None}),
+    "E504_complex": lambda: elman(inputs={"x": x + 1j}),
+    "E505_dtype": lambda: elman(dtype="float16"),
+    "E803_unknown_backend": lambda: elman(backend="cuda"),
+    "E803_misspelt_backend": lambda: elman(backend="nunpy"),
+}
+
+
+def message(mistake: Callable[[], object]) -> str:
+    with pytest.raises(ElmanError) as caught:
+        mistake()
+    return str(caught.value) + "\n"
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_message_is_the_golden_one(name):
+    got = message(MISTAKES[name])
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
+        path.write_text(got, "utf-8")
+    expected = path.read_text("utf-8")
+    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
+    assert got == expected, "\n" + "\n".join(shown)
+    assert f"[{name[:4]}]" in got.splitlines()[0]
+
+
+def test_every_golden_text_has_a_mistake():
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(MISTAKES)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_message_says_a_way_out(name):
+    headline, *rest = (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()
+    assert re.fullmatch(r"\w+Problem \[E\d{3}\]: .*[^.]", headline)
+    assert rest, "a headline alone helps nobody"
+    assert re.search(r"[.?]$", rest[-1])
