@@ -107,15 +107,16 @@ def _check_names(
         raise problem(
             code, f"{kind}s are given by name, as a dict", fix=f'As in {{"{name}": ...}}.'
         )
-    for name in given:
-        if name not in known:
-            raise problem(
-                "E502" if kind == "weight" else code,
-                f"the cell has no {kind} {name!r}",
-                rule=f"It has {', '.join(known) or 'none'}.",
-                fix=nearest(str(name), known) or None,
-            )
     missing = [name for name in needed if name not in given]
+    extra = [name for name in given if name not in known]
+    if extra:
+        without = f" Not given: {', '.join(missing)}." if len(extra) > 1 and missing else ""
+        raise problem(
+            "E502" if kind == "weight" else code,
+            f"the cell has no {kind}{'s' * (len(extra) > 1)} {', '.join(map(repr, extra))}",
+            rule=f"It has {', '.join(known) or 'none'}.{without}",
+            fix=nearest(str(extra[0]), known) or None,
+        )
     if missing:
         raise problem(
             code,

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from elman import library, passes
+from elman.cell import Cell
 from elman.cli.cell_argument import find_cell
 from elman.errors import Fact, FileProblem, NameProblem, nearest
 from elman.tasks.files import read_yaml
@@ -22,7 +23,7 @@ def trace(
 ) -> None:
     """Print every product and sum of a cell on a few steps."""
     cell = find_cell(cell_name)
-    streams = dict(_named(text, "--input") for text in inputs)
+    streams = _streams(inputs, cell)
     steps = {
         name: _steps(text, f"--{name}" if name == "x" else "--input")
         for name, text in streams.items()
@@ -32,6 +33,25 @@ def trace(
     }
     shown = cell.trace(steps, read_weights(weights), before or None)
     print(shown.to_text(digits=digits).rstrip("\n"))
+
+
+def _streams(inputs: Sequence[str], cell: Cell) -> dict[str, str]:
+    """The text of every input by name; E405 says with which option a missing one is given."""
+    streams: dict[str, str] = {}
+    for name, text in (_named(text, "--input") for text in inputs):
+        if name in streams:
+            raise typer.BadParameter(f"{name} is given twice", param_hint="--input")
+        streams[name] = text
+    missing = [name for name in cell.inputs if name not in streams]
+    if missing:
+        option = "--x " if missing[0] == "x" else f"--input {missing[0]}="
+        raise NameProblem(
+            "E405",
+            f"the input {missing[0]} is missing",
+            rule=f"The cell reads {', '.join(cell.inputs)}.",
+            fix=f'Give its steps, as in {option}"1,2;1.5,2.5" for two steps of two.',
+        )
+    return streams
 
 
 def read_weights(path: Path) -> dict[str, Any]:
