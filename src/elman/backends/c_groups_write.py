@@ -79,8 +79,8 @@ def _needed(group: Group, scope: Scope) -> str:
 
 
 def _head(name: str, scope: Scope) -> str:
-    """How every group's function begins: rows r0 to r1, panels of units p0 to p1."""
-    parameters = f"const struct {scope.prefix} *restrict my, long r0, long r1, long p0, long p1"
+    """How every group's function begins: its rows, and panels of units p0 to p1."""
+    parameters = f"const struct {scope.prefix} *restrict my, struct rows at, long p0, long p1"
     return f"static void {name}({parameters}) {{\n"
 
 
@@ -114,7 +114,8 @@ def _over_tiles(group: Group, name: str, scope: Scope) -> str:
         f"{_head(name, scope)}"
         f"{_needed(group, scope)}"
         "  for (long p = p0; p < p1; p++)\n"
-        "    for (long r = r0, m; r < r1; r += m) {\n"
+        "    for (long q = at.first; q < at.last; q += at.stride)\n"
+        "    for (long r = q, m; r < q + at.count; r += m) {\n"
         f"      const long width = panel_width({shape_text(group.shape)}, p);\n"
         f"      m = {_rows(group, scope)};\n"
         f"{products}"
@@ -132,7 +133,7 @@ def _rows(group: Group, scope: Scope) -> str:
 
     They must lie evenly: those of a value that varies over batch or time alone end with it.
     """
-    rows = "tile_rows(r1 - r)"
+    rows = "tile_rows(q + at.count - r)"
     if any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products):
         rows = f"least({rows}, my->B - r % my->B)"
     return rows
@@ -232,7 +233,8 @@ def _row_group(group: Group, name: str, scope: Scope) -> str:
     return (
         f"{_head(name, scope)}"
         f"{_needed(group, scope)}"
-        f"  for (long row = r0; row < r1 && p0 < p1; row++) {{\n{body}  }}\n}}\n"
+        "  for (long q = at.first; q < at.last && p0 < p1; q += at.stride)\n"
+        f"  for (long row = q; row < q + at.count; row++) {{\n{body}  }}\n}}\n"
     )
 
 

@@ -206,6 +206,14 @@ static void add_rows(real *out, const real *a, long n, long rows) {
   }
 }
 
+/* rows of time and batch: runs of `count` rows, one every `stride`, from the first until the last */
+struct rows {
+  long first, last, count, stride;
+};
+INLINE struct rows run_of_rows(long first, long last) {
+  return (struct rows){first, last, last - first, last > first ? last - first : 1};
+}
+
 /* ---- threads ---------------------------------------------------------------------------------------------- */
 struct team {
   int threads;

@@ -40,7 +40,7 @@ def write_loop(layout: Layout, stages: list[Stage], totals: list[str]) -> str:
 def _function(layout: Layout, name: str, parameters: str, lines: list[str]) -> str:
     p = layout.prefix
     return (
-        f"static void {p}_{name}_(const struct {p} *restrict my, long r0, long r1{parameters}) {{\n"
+        f"static void {p}_{name}_(const struct {p} *restrict my, {parameters}) {{\n"
         f"{_lines(lines, 2)}}}\n"
     )
 
@@ -48,7 +48,7 @@ def _function(layout: Layout, name: str, parameters: str, lines: list[str]) -> s
 def _tasks(layout: Layout, name: str, lines: list[str]) -> str:
     """A function whose statements are dealt out to the threads."""
     lines = ["long task = 0;", *lines, "(void)task;"]
-    return _function(layout, name, ", int id, int threads", lines)
+    return _function(layout, name, "long r0, long r1, int id, int threads", lines)
 
 
 def _lines(lines: list[str], indent: int) -> str:
@@ -59,21 +59,21 @@ def _lines(lines: list[str], indent: int) -> str:
 
 
 def _flat(layout: Layout, stage: Stage) -> str:
-    calls = [f"{name}(my, r0, r1, 0, {group_panels(group)});" for name, group in stage.calls]
-    return _function(layout, stage.name, "", calls)
+    calls = [f"{name}(my, at, 0, {group_panels(group)});" for name, group in stage.calls]
+    return _function(layout, stage.name, "struct rows at", calls)
 
 
 def _step(layout: Layout, stage: Stage) -> str:
     lines: list[str] = []
     for k, (name, group) in enumerate(stage.calls):
         n = group_panels(group)
-        lines.append(
-            f"{name}(my, r0, r1, share({n}, id, threads, 1), share({n}, id + 1, threads, 1));"
-        )
+        lines.append(f"{name}(my, at, share({n}, id, threads, 1), share({n}, id + 1, threads, 1));")
         if k + 1 == len(stage.calls) or stage.calls[k + 1][1].level > group.level:
             lines.append("if (threads > 1) barrier(team);")
     note = "/* one step of time; of several threads, each computes its panels of units */\n"
-    return note + _function(layout, "step", ", int id, int threads, struct team *team", lines)
+    return note + _function(
+        layout, "step", "struct rows at, int id, int threads, struct team *team", lines
+    )
 
 
 # ---- memory ----
@@ -179,44 +179,40 @@ def _add_one_by_one(sides: list[Home], n: Node, home: Home) -> str:
 RUN = """\
 static void {p}_run(const struct {p} *shared, struct team *team, int id, int mode) {{
   struct {p} own = *shared, *const my = &own;
-  const int threads = team->threads;
+  const int threads = team->threads, alone = mode == 0; /* alone: its rows of the batch, all the way */
   if (id == 0) {{
-{zero}    {p}_invariant_(my, 0, 1);
+{zero}    {p}_invariant_(my, run_of_rows(0, 1));
   }}
   barrier(team);
   {p}_pack_(my, 0, 0, id, threads);
   barrier(team);
+  const long b0 = share(my->B, id, threads, 1), b1 = share(my->B, id + 1, threads, 1);
+  const long s0 = alone ? b0 : 0, s1 = alone ? b1 : id == 0 ? my->B : 0; /* whose states it hands on */
   const long blocks = (my->T + my->block - 1) / my->block;
 {declare}  for (long k = 0; k < blocks; k++) {{
     const long first = {order} * my->block;
     const long t0 = first, t1 = least(my->T, t0 + my->block);
     const long r0 = t0 * my->B, r1 = t1 * my->B;
-    const long own0 = r0 + share(r1 - r0, id, threads, ROWS); /* this thread's rows */
-    const long own1 = r0 + share(r1 - r0, id + 1, threads, ROWS);
-{place}    if (id == 0) {{
-      if (k == 0) {{
-{init}      }} else {{
-{carry}      }}
-    }}
-{keep}    {p}_prologue_(my, own0, own1);
-    barrier(team);
-    const long b0 = share(my->B, id, threads, 1), b1 = share(my->B, id + 1, threads, 1);
+    const struct rows part = run_of_rows(
+        r0 + share(r1 - r0, id, threads, ROWS), r0 + share(r1 - r0, id + 1, threads, ROWS));
+    const struct rows mine = alone ? (struct rows){{r0 + b0, r1, b1 - b0, my->B}} : part;
+{place}    if (k == 0) {{
+{init}    }} else {{
+{carry}    }}
+{keep}    {p}_prologue_(my, mine);
+    if (!alone) barrier(team);
     for (long s = 0; s < t1 - t0; s++) {{
       const long row = ({step}) * my->B;
-      if (mode == 0) {p}_step_(my, row + b0, row + b1, 0, 1, team);
-      else if (mode == 1) {p}_step_(my, row, row + my->B, id, threads, team);
-      else if (id == 0) {p}_step_(my, row, row + my->B, 0, 1, team);
+      if (alone) {p}_step_(my, run_of_rows(row + b0, row + b1), 0, 1, team);
+      else if (mode == 1) {p}_step_(my, run_of_rows(row, row + my->B), id, threads, team);
+      else if (id == 0) {p}_step_(my, run_of_rows(row, row + my->B), 0, 1, team);
     }}
-    barrier(team);
-    {p}_epilogue_(my, own0, own1);
-    barrier(team);
-    {p}_totals_(my, r0, r1, id, threads);
-    barrier(team);
-    if (id == 0 && k + 1 == blocks) {{
+    if (!alone) barrier(team);
+    {p}_epilogue_(my, mine);
+{totals}    if (k + 1 == blocks) {{
 {final}    }}
   }}
-  if (id == 0) {p}_final_(my, 0, 1);
-}}
+{end}}}
 """
 
 
@@ -232,7 +228,11 @@ def _run(layout: Layout) -> str:
         f"if (my->{h.field}) memset(my->{h.field}, 0, {_whole(h)} * sizeof(real));" for h in homes
     ]
     carried = [_carried(layout, carry) for carry in layout.plan.carries]
-    indent = {"declare": 2, "init": 8, "carry": 8, "keep": 4, "final": 6}
+    indent = {"declare": 2, "init": 6, "carry": 6, "keep": 4, "final": 6}
+    meet = ["barrier(team);"]  # totals and blocks of units read what the other threads wrote
+    sums = [f"{layout.prefix}_totals_(my, r0, r1, id, threads);"]
+    totals = [*meet, *sums, *meet] if layout.plan.totals else ["if (!alone) barrier(team);"]
+    finish = f"if (id == 0) {layout.prefix}_final_(my, run_of_rows(0, 1));"
     parts = {
         part: _lines([line for lines in carried for line in lines[part]], columns)
         for part, columns in indent.items()
@@ -242,6 +242,8 @@ def _run(layout: Layout) -> str:
         order="(blocks - 1 - k)" if reverse else "k",
         step="t1 - 1 - s" if reverse else "t0 + s",
         zero=_lines(zero, 4),
+        totals=_lines(totals, 4),
+        end=_lines([finish] if layout.plan.final else [], 2),
         place=_lines(place, 4),
         **parts,
     )
@@ -255,15 +257,19 @@ def _carried(layout: Layout, carry: Carry) -> dict[str, list[str]]:
     start, end = ("t1", "t0") if layout.plan.reverse else ("t0", "t1")
     slot, behind = f"my->{home.field} + {start} * {size}", f"from_{home.field}"
     block = layout.block(home.field)
+    one, own = f"({shape_text(home.shape)})", f"(s1 - s0) * ({shape_text(home.shape)})"
+    copy = f"{own} * sizeof(real)"
     return {
         "declare": [f"const real *{behind} = NULL;"],
         "init": [
-            f"if (my->{first}) memcpy({slot}, my->{first}, {size} * sizeof(real));",
-            f"else memset({slot}, 0, {size} * sizeof(real));",
+            f"if (my->{first}) memcpy({slot} + s0 * {one}, my->{first} + s0 * {one}, {copy});",
+            f"else memset({slot} + s0 * {one}, 0, {copy});",
         ],
-        "carry": [f"if (my->{block}) memmove({slot}, {behind}, {size} * sizeof(real));"],
+        "carry": [f"if (my->{block}) memmove({slot} + s0 * {one}, {behind} + s0 * {one}, {copy});"],
         "keep": [f"{behind} = my->{home.field} + {end} * {size};"],
-        "final": [f"if (my->{last}) memcpy(my->{last}, {behind}, {size} * sizeof(real));"],
+        "final": [
+            f"if (my->{last}) memcpy(my->{last} + s0 * {one}, {behind} + s0 * {one}, {copy});"
+        ],
     }
 
 

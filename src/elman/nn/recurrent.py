@@ -172,7 +172,8 @@ class Recurrent(torch.nn.Module):
         for k, name in enumerate(self.cell.states):
             layers = [final[k] for final in finals]
             after[name] = torch.stack(layers) if len(layers) > 1 else layers[0].unsqueeze(0)
-        return self._shape_out(outputs, batched, batch_first), after if batched else _squeeze(after)
+        result = self._shape_out(outputs, batched, batch_first)
+        return result, after if batched else _squeeze(after)
 
     def _is_plain(self, x: Tensor) -> bool:
         """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
