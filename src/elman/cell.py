@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from elman.errors import ElmanError, FileProblem, NameProblem, ShapeProblem, Wei
 from elman.ir.node import show
 from elman.ir.sizes import number
 from elman.language import read, write
-from elman.passes import show_stage
+from elman.passes import STAGES, show_stage
 from elman.passes.derive import derive
 from elman.passes.shapes import Typed, infer_shapes
 from elman.passes.system import system_of
@@ -86,20 +86,32 @@ class Cell:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise FileProblem("E601", f"there is no file {path}") from None
+        except IsADirectoryError:
+            raise FileProblem("E602", f"{path} is a folder, not a .cell file") from None
         except UnicodeDecodeError as error:
             raise FileProblem(
-                "E603", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
+                "E604", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
             ) from None
         except OSError as error:
-            raise FileProblem("E602", f"{path} cannot be read", rule=str(error.strerror)) from None
-        return cls(text, path.stem)
+            raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from None
+        try:
+            return cls(text, path.stem)
+        except ElmanError as error:
+            if error.where is None:
+                error.headline = f"{path}: {error.headline}"
+            else:
+                error.where = replace(error.where, label=f"{error.where.label} in {path}")
+            raise
 
     def save(self, path: str | Path) -> None:
-        """Write the text to a file, whole or not at all."""
+        """Write the text to a file, whole or not at all; FileProblem where that cannot be."""
         path = Path(path)
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(str(self).rstrip("\n") + "\n", encoding="utf-8")
-        temporary.replace(path)
+        try:
+            temporary.write_text(str(self).rstrip("\n") + "\n", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            raise FileProblem("E603", f"{path} cannot be written: {error.strerror}") from None
 
     def _placed(self, work: Any) -> Any:
         """Do `work`; an error about a node gets its place in the text."""
@@ -268,6 +280,7 @@ class Cell:
         return {name: a for name, a in found.items() if name not in self.constants} | initial
 
     def _cotangents(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
+        _by_name("cotangents", given, self.outputs, "E407")
         found = {}
         for name, value in given.items():
             if name not in self.outputs:
@@ -282,6 +295,7 @@ class Cell:
         return found
 
     def _final(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
+        _by_name("cotangents of final states", given, tuple(call.state), "E406")
         for key in given:
             if key not in call.state:
                 raise NameProblem(
@@ -331,6 +345,13 @@ class Cell:
 
     def stage(self, name: str) -> str:
         """The cell after one of the passes, as text (`elman.passes.STAGES` names them)."""
+        if name not in STAGES:
+            raise NameProblem(
+                "E411",
+                f"there is no pass {name!r}",
+                rule=f"There is {', '.join(STAGES)}.",
+                fix=nearest(str(name), STAGES) or None,
+            )
         return show_stage(self._reading.cell, name)
 
     def code(self, language: str = "c", dtype: str = "float32") -> str:
@@ -382,6 +403,12 @@ class Cell:
 
     def __hash__(self) -> int:
         return hash(self._reading.cell)
+
+
+def _by_name(what: str, given: object, names: tuple[str, ...], code: str) -> None:
+    if not isinstance(given, Mapping):
+        example = f'As in {{"{names[0]}": ...}}.' if names else None
+        raise NameProblem(code, f"{what} are given by name, as a dict", fix=example)
 
 
 def _shaped(group: str, name: str, value: Any, shape: tuple[int, ...], call: calls.Call) -> Array:

@@ -83,7 +83,7 @@ INLINE vec vexp(vec x) {
   return (m + (real)1) * two_to(half) * two_to(n - half);
 }
 INLINE vec vsigmoid(vec x) {
-  const real far = IS_FLOAT ? (real)87 : (real)707;
+  const real far = IS_FLOAT ? (real)88.3 : (real)709.4;
   mask n;
   const vec m = exp_parts(clamp(-x, -far, far), &n);
   const vec e = two_to(n);
@@ -242,7 +242,7 @@ INLINE long share(long n, int id, int threads, long grain) {
 /* scratch memory is handed out in cache lines */
 INLINE long room(long n) { return (n + 63) / 64 * 64; }
 /* steps in a block of time: enough rows for the products over a block, few enough to stay in cache */
-#define BLOCK_ROWS 384
+#define BLOCK_ROWS 512
 INLINE long block_steps(long T, long B) {
   const long steps = (BLOCK_ROWS + B - 1) / (B ? B : 1);
   return steps < 1 ? 1 : least(T ? T : 1, steps);

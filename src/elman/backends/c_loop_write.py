@@ -179,7 +179,7 @@ def _add_one_by_one(sides: list[Home], n: Node, home: Home) -> str:
 RUN = """\
 static void {p}_run(const struct {p} *shared, struct team *team, int id, int mode) {{
   struct {p} own = *shared, *const my = &own;
-  const int threads = team->threads, alone = mode == 0; /* alone: its rows of the batch, all the way */
+  const int threads = team->threads, alone = mode == 0; /* each its rows of the batch */
   if (id == 0) {{
 {zero}    {p}_invariant_(my, run_of_rows(0, 1));
   }}
@@ -187,7 +187,7 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
   {p}_pack_(my, 0, 0, id, threads);
   barrier(team);
   const long b0 = share(my->B, id, threads, 1), b1 = share(my->B, id + 1, threads, 1);
-  const long s0 = alone ? b0 : 0, s1 = alone ? b1 : id == 0 ? my->B : 0; /* whose states it hands on */
+  const long s0 = alone ? b0 : 0, s1 = alone ? b1 : id == 0 ? my->B : 0; /* its states */
   const long blocks = (my->T + my->block - 1) / my->block;
 {declare}  for (long k = 0; k < blocks; k++) {{
     const long first = {order} * my->block;

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json as json_writer
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from elman import library, passes
+from elman import library
 from elman.cell import Cell
 from elman.cli.cell_argument import find_cell
-from elman.errors import Fact, FileProblem, NameProblem, nearest
+from elman.errors import Fact, FileProblem, NameProblem
 from elman.tasks.files import read_yaml
 
-CODES = ("c",)
+EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 
 
 def trace(
@@ -63,6 +64,7 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"{path} must name its arrays",
             fix="As in:  W: [[0.5, 0.1]]  on one line and  b: 0.1  on the next.",
         )
+    value = {name: _numeric(array) for name, array in value.items()}
     wrong = [
         name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)
     ]
@@ -83,9 +85,9 @@ def show(cell_name: str, after: str | None, code: str | None) -> None:
         raise typer.BadParameter("either a pass or code", param_hint="--code")
     cell = find_cell(cell_name)
     if after is not None:
-        text = cell.stage(_known(after, tuple(passes.STAGES), "pass"))
+        text = cell.stage(after)
     elif code is not None:
-        text = cell.code(_known(code, CODES, "code"))
+        text = cell.code(code)
     else:
         text = str(cell)
     print(text.rstrip("\n"))
@@ -100,17 +102,6 @@ def cells(*, json: bool) -> None:
     width = max(map(len, headers))
     for name, header in headers.items():
         print(f"{name:<{width}}  {header.get('title', '')}")
-
-
-def _known(name: str, names: tuple[str, ...], kind: str) -> str:
-    if name not in names:
-        raise NameProblem(
-            "E411",
-            f"there is no {kind} {name!r}",
-            rule=f"There is {', '.join(names)}.",
-            fix=nearest(name, names) or None,
-        )
-    return name
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
@@ -135,6 +126,14 @@ def _numbers(text: str, option: str) -> list[float]:
     except ValueError:
         message = f"{text!r} is not like 1,2 (numbers, with commas between)"
         raise typer.BadParameter(message, param_hint=option) from None
+
+
+def _numeric(value: Any) -> Any:
+    """1e-3 as a number: YAML takes it for a word, as it has no point."""
+    if isinstance(value, list):
+        return [_numeric(entry) for entry in value]
+    word = isinstance(value, str) and EXPONENT.fullmatch(value)
+    return float(value) if word else value
 
 
 def _is_array(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import typer
 
 from elman.cli.cell_argument import find_cell
+from elman.errors import ShapeProblem
 from elman.tasks import lm_training
 from elman.tasks.lm_training import Trained, in_nats_and_bits
 
@@ -38,7 +40,11 @@ def train_lm(
         raise typer.BadParameter("which text is to be learned?", param_hint="FILE")
     else:
         found = find_cell(cell or DEFAULT_CELL)
-        trained = lm_training.start(file, found, output, options=options, overwrite=overwrite)
+        try:
+            trained = lm_training.start(file, found, output, options=options, overwrite=overwrite)
+        except ShapeProblem as error:
+            error.fix = error.fix and _as_options(error.fix)
+            raise
     _report(trained)
 
 
@@ -57,6 +63,12 @@ def _report(trained: Trained) -> None:
         f"{counted.order}-gram Kneser-Ney {in_nats_and_bits(counted.nats_per_char)}\n"
         f"write with it: elman generate {trained.run}"
     )
+
+
+def _as_options(fix: str) -> str:
+    """A way out in Python's words, in those of the command line."""
+    fix = re.sub(r'sizes=\{"(\w+)": \.\.\.\}', r"--size \1=...", fix)
+    return re.sub(r"input_size=(\w+)", r"--embedding-size \1", fix)
 
 
 def _sizes(given: Sequence[str]) -> dict[str, int]:

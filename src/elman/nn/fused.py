@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import torch
 
 from elman.backends import c_compile, torch_
 from elman.backends.c_layout import Buffer
-from elman.backends.c_run import Compiled, Kernel, compiled
+from elman.backends.c_run import Compiled, compiled
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.transpose import past_name
@@ -111,15 +112,17 @@ class Fused(torch.autograd.Function):
         training = any(ctx.needs_input_grad)
         outputs, kept = kernels.forward(lead, given, training)
         if training:
+            returned = len(layer.cell.returns)
             ctx.layer, ctx.lead, ctx.kernels, ctx.counts = layer, lead, kernels, len(given)
-            ctx.save_for_backward(*given, *outputs, *kept)
+            # the outputs too: torch then notices where one is changed in place
+            ctx.save_for_backward(*given, *kept, *outputs[:returned])
             ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
-        given, kept = saved[: ctx.counts], saved[ctx.counts + len(grads) :]
+        given, kept = saved[: ctx.counts], saved[ctx.counts :]
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # create_graph: the gradients are to be differentiated again
             return (None, None, *_again(ctx.layer, ctx.lead, given, grads, needed))
@@ -150,10 +153,10 @@ def _again(
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a kernel's array comes from: an index into what is given, or a new tensor."""
+    """Where a kernel's array comes from: an index into what is given, or memory of its own."""
 
     source: str  # "given", "kept", "grad", "last", "new", "states", "none"
-    index: int | None
+    index: int
     over: str
     tail: tuple[int, ...]
 
@@ -163,6 +166,19 @@ class _Slot:
             return (steps + 1, batch, *self.tail)
         first = {"tb": lead, "t": (steps,), "b": (batch,), "": ()}[self.over]
         return (*first, *self.tail)
+
+
+@dataclass(frozen=True)
+class _ForwardCall:
+    """The arrays of a forward call for one number of steps and rows, kernel argument by argument.
+
+    ("given", index), ("new", shape), ("pool", byte) or ("none", None); all that only the backward
+    kernel reads again lies in one tensor, the pool.
+    """
+
+    arrays: tuple[tuple[str, Any], ...]
+    pool: int  # values
+    kept: tuple[tuple[int, int], ...]  # per kept name: which kept tensor, and at which byte in it
 
 
 class LayerKernels:
@@ -183,11 +199,14 @@ class LayerKernels:
         self.saved = {name: kernel.keys.index(places[name]) for name in saved}
         self.past = {past_name(k): kernel.keys.index(("states", k)) for k in layer.states}
         self.on_slots = {k for k, key in enumerate(kernel.keys) if key[0] == "states"}
-        self.forward_slots = [self._forward_slot(k, b) for k, b in enumerate(kernel.buffers)]
-        self.wanted = {*self.outputs, *self.finals}
-        self.wanted_training = self.wanted | {*self.saved.values(), *self.past.values()}
-        self._shapes: dict[tuple[tuple[int, int], bool], list[Any]] = {}
-        self._plan_backward()
+        # values that are returned and needed by the backward kernel: kept as tensors of their own
+        alone = {*self.outputs} - {*self.past.values()}
+        self.shared = [k for k in self.saved.values() if k in alone]
+        self.slots = [self._forward_slot(k, b) for k, b in enumerate(kernel.buffers)]
+        self.backward_slots = self._plan_backward()
+        self._calls: dict[Any, Any] = {}
+
+    # ---- made once ----
 
     def _tail(self, buffer: Buffer) -> tuple[int, ...]:
         return tuple(number(size, self.layer.sizes) for size in buffer.shape)
@@ -198,16 +217,15 @@ class LayerKernels:
             return _Slot("given", self.given[role, buffer.key], buffer.over, self._tail(buffer))
         return _Slot("states" if k in self.on_slots else "new", k, buffer.over, self._tail(buffer))
 
-    def _plan_backward(self) -> None:
+    def _plan_backward(self) -> list[_Slot]:
         kernel, cell, layer = self.compiled.backward, self.layer.cell, self.layer
         kept = {name: k for k, name in enumerate((*self.saved, *self.past))}
         grads = {f"d_{name}": k for k, name in enumerate(cell.returns)}
         last = {key: len(cell.returns) + k for k, key in enumerate(layer.states)}
-        self.backward_slots = []
+        slots = []
         for k, buffer in enumerate(kernel.buffers):
             role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
-            source: str = "new"
-            index: int | None = k
+            source, index = "new", k
             if role == "user":
                 source, index = "given", self.given[role, buffer.key]
             elif role == "given":
@@ -216,8 +234,8 @@ class LayerKernels:
             elif role == "init":
                 source, index = "last", last[buffer.key]
             elif role == "states":
-                source, index = "none", None
-            self.backward_slots.append(_Slot(source, index, buffer.over, self._tail(buffer)))
+                source = "none"
+            slots.append(_Slot(source, index, buffer.over, self._tail(buffer)))
         places = kernel.program.outputs
         names = [places.get(f"d_{name}") for name in layer.names]
         names += [("final", key) for key in layer.states]
@@ -225,63 +243,88 @@ class LayerKernels:
         # two biases that only ever add have one gradient: the second gets a copy
         first = {place: k for k, place in reversed(list(enumerate(self.results)))}
         self.repeated = [k for k, p in enumerate(self.results) if p is not None and first[p] != k]
-        self._backward_plans: dict[Any, list[Any]] = {}
+        return slots
+
+    def _planned(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The plan of a call, made on the first one of its kind."""
+        if key not in self._calls:
+            if len(self._calls) > PLANS:
+                self._calls.clear()
+            self._calls[key] = make()
+        return self._calls[key]
+
+    # ---- forward ----
 
     def forward(
         self, lead: tuple[int, int], given: Tensors, training: bool
     ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
         """(outputs and final states, what the backward kernel is to be given)."""
-        dtype, empty = self.dtype, torch.empty
-        held = [
-            given[found]
-            if isinstance(found, int)
-            else None
-            if found is None
-            else empty(found, dtype=dtype)
-            for found in self._forward_shapes(lead, training)
-        ]
-        self._run(self.compiled.forward, self.numbers[0], lead, held)
-        kept: list[Tensor] = []
-        if training:
-            kept = [self._output(held, k) for k in self.saved.values()]
-            kept += [self._whole(held, k) for k in self.past.values()]
-        outputs = [self._public(held, k, lead) for k in self.outputs]
-        return (*outputs, *(self._whole(held, k) for k in self.finals)), kept
+        call: _ForwardCall = self._planned(
+            (lead, training), lambda: self._forward_call(lead, training)
+        )
+        pool = torch.empty(call.pool, dtype=self.dtype)
+        base, made = pool.data_ptr(), dict[int, Tensor]()
+        addresses: list[int | None] = []
+        for k, (source, value) in enumerate(call.arrays):
+            if source == "given":
+                tensor = given[value]
+                addresses.append(None if tensor is None else tensor.data_ptr())
+            elif source == "new":
+                made[k] = torch.empty(value, dtype=self.dtype)
+                addresses.append(made[k].data_ptr())
+            else:
+                addresses.append(base + value if source == "pool" else None)
+        self.compiled.forward.run(*lead, self.numbers[0], addresses)
+        outputs = [self._public(made, k, lead) for k in self.outputs]
+        if not training:
+            return (*outputs, *(made[k] for k in self.finals)), []
+        kept = [pool, *(made[k] for k in (*self.past.values(), *self.shared))]
+        return (*outputs, *(made[k] for k in self.finals)), kept
 
-    def _forward_shapes(self, lead: tuple[int, int], training: bool) -> list[Any]:
-        """For each array: an index into what is given, the shape of a new tensor, or None."""
-        key = (lead, training)
-        if key not in self._shapes:
-            if len(self._shapes) > PLANS:
-                self._shapes.clear()
-            wanted = self.wanted_training if training else self.wanted
-            self._shapes[key] = [
-                slot.index if slot.source == "given" else slot.shape(lead) if k in wanted else None
-                for k, slot in enumerate(self.forward_slots)
-            ]
-        return self._shapes[key]
+    def _forward_call(self, lead: tuple[int, int], training: bool) -> _ForwardCall:
+        wanted = {*self.outputs, *self.finals, *(self.past.values() if training else ())}
+        pooled = set(self.saved.values()) - wanted if training else set()
+        arrays: list[tuple[str, Any]] = []
+        at: dict[int, int] = {}
+        size = 0
+        for k, slot in enumerate(self.slots):
+            if slot.source == "given":
+                arrays.append(("given", slot.index))
+            elif k in wanted:
+                arrays.append(("new", slot.shape(lead)))
+            elif k in pooled:
+                at[k] = size * self.dtype.itemsize
+                arrays.append(("pool", at[k]))
+                size += -(-math.prod(slot.shape(lead)) // 64) * 64  # each on a cache line
+            else:
+                arrays.append(("none", None))
+        return _ForwardCall(tuple(arrays), size, self._kept(lead, at) if training else ())
 
-    def _whole(self, held: Tensors, k: int) -> Tensor:
-        found = held[k]
-        assert found is not None
-        return found
+    def _kept(self, lead: tuple[int, int], at: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+        whole = [*self.past.values(), *self.shared]
+        found = []
+        for k in self.saved.values():
+            if k in at:
+                found.append((0, at[k]))
+            else:  # of a state, the slots behind the first
+                step = math.prod(self.slots[k].shape(lead)[1:]) * self.dtype.itemsize
+                found.append((1 + whole.index(k), step if k in self.on_slots else 0))
+        return (*found, *((1 + k, 0) for k in range(len(self.past))))
 
-    def _public(self, held: Tensors, k: int, lead: tuple[int, int]) -> Tensor:
+    def _public(self, made: Mapping[int, Tensor], k: int, lead: tuple[int, int]) -> Tensor:
         """(T, B, ...), also where the value varies over less."""
-        found, over = self._output(held, k), self.forward_slots[k].over
+        found, over = made[k], self.slots[k].over
+        if k in self.on_slots:
+            # a tensor of its own on the slots behind the first, no view: it may be changed in place
+            shape = (found.shape[0] - 1, *found.shape[1:])
+            fresh = torch.empty(0, dtype=found.dtype)
+            return fresh.set_(found.untyped_storage(), found.stride(0), shape, found.stride())
         if over == "tb":
             return found
         spread = found[tuple(slice(None) if axis in over else None for axis in "tb")]
         return spread.expand(*lead, *spread.shape[2:]).clone()
 
-    def _output(self, held: Tensors, k: int) -> Tensor:
-        found = self._whole(held, k)
-        if k not in self.on_slots:
-            return found
-        # a tensor of its own on the slots behind the first, not a view: it may be changed in place
-        shape = (found.shape[0] - 1, *found.shape[1:])
-        fresh = torch.empty(0, dtype=found.dtype)
-        return fresh.set_(found.untyped_storage(), found.stride(0), shape, found.stride())
+    # ---- backward ----
 
     def backward(
         self,
@@ -291,51 +334,57 @@ class LayerKernels:
         grads: Tensors,
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        sources = {"given": given, "kept": kept, "grad": grads, "new": (), "none": ()}
-        dtype, empty = self.dtype, torch.empty
-        held: list[Tensor | None] = []
-        for source, index, shape in self._backward_shapes(lead, tuple(needed)):
-            if source == "new":
-                held.append(empty(shape, dtype=dtype))
+        """The gradients of what was given, None where none is needed."""
+        places = self._planned((lead, True), lambda: self._forward_call(lead, True)).kept
+        plan = self._planned(
+            (lead, tuple(needed)), lambda: self._backward_call(lead, tuple(needed))
+        )
+        made: dict[int, Tensor] = {}
+        holding: list[Tensor] = []  # what the addresses point to, until the kernel is done
+        addresses: list[int | None] = []
+        for k, (source, index, shape) in enumerate(plan):
+            if source == "kept":
+                which, byte = places[index]
+                addresses.append(kept[which].data_ptr() + byte)
                 continue
-            found = sources[source][index] if index is not None else None
-            if source == "grad":
-                if found is not None:
-                    found = found.contiguous()
+            tensor: Tensor | None = None
+            if source == "given":
+                tensor = given[index]
+            elif source == "new":
+                tensor = made[k] = torch.empty(shape, dtype=self.dtype)
+            elif source == "grad":
+                tensor = grads[index]
+                if tensor is not None:
+                    tensor = tensor.contiguous()
                 elif shape is not None:  # an output that nothing used
-                    found = torch.zeros(shape, dtype=dtype)
-            held.append(found)
-        self._run(self.compiled.backward, self.numbers[1], lead, held)
+                    tensor = torch.zeros(shape, dtype=self.dtype)
+                holding += [] if tensor is None else [tensor]
+            addresses.append(None if tensor is None else tensor.data_ptr())
+        self.compiled.backward.run(*lead, self.numbers[1], addresses)
+        return self._gradients(made, needed)
+
+    def _backward_call(self, lead: tuple[int, int], needed: tuple[bool, ...]) -> list[Any]:
+        """For each array: where it comes from, its index there, and the shape where it is new."""
+        wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
+        plan: list[tuple[str, int, tuple[int, ...] | None]] = []
+        for k, slot in enumerate(self.backward_slots):
+            match slot.source:
+                case "new":
+                    plan.append(("new" if k in wanted else "none", k, slot.shape(lead)))
+                case "last":  # the cotangent of a final state is zero where there is none
+                    plan.append(("grad", slot.index, None))
+                case "grad":
+                    plan.append(("grad", slot.index, slot.shape(lead)))
+                case source:
+                    plan.append((source, slot.index, None))
+        return plan
+
+    def _gradients(self, made: Mapping[int, Tensor], needed: Sequence[bool]) -> list[Tensor | None]:
         result = [
-            held[place] if need and place is not None else None
+            made[place] if need and place is not None else None
             for place, need in zip(self.results, needed, strict=True)
         ]
         for k in self.repeated:
             found = result[k]
             result[k] = None if found is None else found.clone()
         return result
-
-    def _backward_shapes(self, lead: tuple[int, int], needed: tuple[bool, ...]) -> list[Any]:
-        """For each array: where it comes from, its index there, and the shape where it is new."""
-        key = (lead, needed)
-        if key not in self._backward_plans:
-            if len(self._backward_plans) > PLANS:
-                self._backward_plans.clear()
-            wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
-            plan: list[tuple[str, int | None, tuple[int, ...] | None]] = []
-            for k, slot in enumerate(self.backward_slots):
-                if slot.source == "new":
-                    make = k in wanted
-                    plan.append(("new", 0, slot.shape(lead)) if make else ("none", None, None))
-                elif slot.source == "last":
-                    plan.append(("grad", slot.index, None))
-                elif slot.source == "grad":
-                    plan.append(("grad", slot.index, slot.shape(lead)))
-                else:
-                    plan.append((slot.source, slot.index, None))
-            self._backward_plans[key] = plan
-        return self._backward_plans[key]
-
-    def _run(self, kernel: Kernel, numbers: Any, lead: tuple[int, int], held: Tensors) -> None:
-        addresses = [None if tensor is None else tensor.data_ptr() for tensor in held]
-        kernel.run(*lead, numbers, addresses)

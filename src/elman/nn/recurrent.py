@@ -32,8 +32,8 @@ class Recurrent(torch.nn.Module):
     ['U_l0', 'U_l1', 'W_l0', 'W_l1', 'b_l0', 'b_l1']
 
     Args:
-        cell: a `Cell`, or its equations. Its first input that is no scalar and varies over time and
-            batch is `x`; the others are given by name.
+        cell: a `Cell`, or its equations. Of its inputs that are no scalars and vary over time and
+            batch, the one called x, else the first, is `x`; the others are given by name.
         input_size, hidden_size: the sizes of `x` and of the state, as in torch.
         num_layers: each further layer reads the output of the one below.
         sizes: further sizes of the cell by name, as `{"cell": 512}`.
@@ -61,13 +61,14 @@ class Recurrent(torch.nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.cell = Cell(cell) if isinstance(cell, str) else cell
+        self.cell = cell if isinstance(cell, Cell) else Cell(cell)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
         _check(input_size, hidden_size, num_layers, self.dropout)
         self.sizes = dict(sizes or {})
         self.main = _main_input(self.cell)
         self._layers = self._plan_layers()
+        self._check_states()
         sizes, shape = self._layers[0].sizes, self.cell.typed.shape
         self._tails = {
             name: tuple(number(size, sizes) for size in shape(name.partition("[")[0]))
@@ -100,13 +101,17 @@ class Recurrent(torch.nn.Module):
         return layers
 
     def _size_of_main(self) -> str:
-        return self.cell.typed.shape(self.main)[0] if self.main else "input"
+        shape = self.cell.typed.shape(self.main) if self.main else ()
+        return shape[0] if shape else "input"
 
     def _named(self, width: int) -> dict[str, int]:
         """The sizes that input_size and hidden_size stand for in this cell."""
         named = {"hidden": self.hidden_size} if "hidden" in self.cell.typed.aliases else {}
         size = self._size_of_main()
         if self.main is None:
+            return named
+        if not self.cell.typed.shape(self.main):
+            self._check_number(width)
             return named
         if size.isdigit():
             if int(size) != width:
@@ -124,6 +129,34 @@ class Recurrent(torch.nn.Module):
                 fix=f"Pass input_size={self.hidden_size}.",
             )
         return {**named, size: width}
+
+    def _check_number(self, width: int) -> None:
+        """An input that is a number at each step has the size 1, and reads no layer."""
+        if width != 1:
+            raise ShapeProblem(
+                "E203",
+                f"{self.main} is a number in the equations, and input_size is {width}",
+                fix="Pass input_size=1.",
+            )
+        if self.num_layers > 1:
+            raise ShapeProblem(
+                "E209",
+                f"{self.main} is a number in the equations, so that it can read no layer",
+                rule="Stack one layer.",
+            )
+
+    def _check_states(self) -> None:
+        for key in self.cell.states:
+            shape = self.cell.typed.shape(key.partition("[")[0])
+            tails = [tuple(number(size, layer.sizes) for size in shape) for layer in self._layers]
+            if len(set(tails)) > 1:
+                raise ShapeProblem(
+                    "E209",
+                    f"the state {key} has not one size in all layers: it is "
+                    + ", then ".join(str(tail) for tail in tails[:2]),
+                    rule="The states of a stack are (num_layers, B, size).",
+                    fix="Stack single layers, or give input and output one size.",
+                )
 
     def _make_parameters(self, device: Any, dtype: torch.dtype | None) -> None:
         for k, layer in enumerate(self._layers):
@@ -245,15 +278,11 @@ class Recurrent(torch.nn.Module):
         lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
         width = self._tails[name]
         if tensor.dim() != lead + len(shape) or tuple(tensor.shape[lead:]) != width:
-            words = {
-                "tb": "T, B, " if batched else "T, ",
-                "t": "T, ",
-                "b": "B, " if batched else "",
-            }
+            words = [axis.upper() for axis in over if batched or axis == "t"]
             raise ShapeProblem(
                 "E210",
                 f"{name} is {tuple(tensor.shape)}, and the layer needs "
-                f"({words[over]}{', '.join(map(str, width))})",
+                f"({', '.join([*words, *map(str, width)])})",
                 rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
             )
         self._check_dtype(name, tensor)
@@ -378,7 +407,7 @@ def _check(input_size: int, hidden_size: int, num_layers: int, dropout: float) -
 def _main_input(cell: Cell) -> str | None:
     """The input that the layer's `x` is."""
     wide = [name for name in cell.inputs if cell.typed.shape(name)]
-    wide.sort(key=lambda name: cell.typed.over[name] != "tb")
+    wide.sort(key=lambda name: (cell.typed.over[name] != "tb", name != "x"))
     return wide[0] if wide else next(iter(cell.inputs), None)
 
 

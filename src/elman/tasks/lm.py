@@ -100,6 +100,16 @@ def _check_streams(cell: Cell) -> None:
                 facts=[Fact(f"its {what}", ", ".join(names) or "none", f"in cell {cell.name!r}")],
                 rule="It gives the cell one vector a character and reads one back.",
             )
+    for what, name in (("input", cell.inputs[0]), ("output", cell.returns[0])):
+        shape = cell.typed.shape(name)
+        if len(shape) != 1 or (what == "input" and cell.typed.over[name] != "tb"):
+            raise NameProblem(
+                "E412",
+                f"a language model needs a cell of one stream in and one out, both of vectors: "
+                f"{name} is none",
+                facts=[Fact(name, f"({', '.join(shape)})", f"in cell {cell.name!r}")],
+                rule="It gives the cell one vector a character and reads one back.",
+            )
 
 
 def load(folder: Path) -> LanguageModel:
@@ -111,12 +121,14 @@ def load(folder: Path) -> LanguageModel:
         folder = next((folder / n for n in (BEST, LAST) if (folder / n).is_dir()), folder)
     config, vocabulary, tensors = read_model_folder(folder)
     try:
-        model = LanguageModel(config, vocabulary)
-    except ElmanError as error:
+        with torch.device("meta"):  # shapes alone: sizes that do not fit may be too large to hold
+            wanted = LanguageModel(config, vocabulary).state_dict()
+    except (ElmanError, RuntimeError) as error:
         raise FileProblem(
             "E609", f"{folder / CONFIG} describes a network that cannot be built", rule=str(error)
         ) from error
-    check_tensors(folder / WEIGHTS, tensors, model.state_dict())
+    check_tensors(folder / WEIGHTS, tensors, wanted)
+    model = LanguageModel(config, vocabulary)
     model.load_state_dict(tensors)
     return model.eval()
 
@@ -193,8 +205,10 @@ def generate(
     A temperature of 0 takes the likeliest each time; `top_k` draws among the k likeliest. Without a
     prompt the model reads a line's end first. One seed gives one text on one machine.
     """
-    if temperature < 0 or (top_k is not None and top_k < 1):
+    if not temperature >= 0 or (top_k is not None and top_k < 1):
         raise DataProblem("E707", "temperature must be 0 or more, top_k 1 or more")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise DataProblem("E707", f"seed {seed} is not a number from 0 to 2**63 - 1")
     start = "\n" if "\n" in model.vocabulary.characters else model.vocabulary.characters[0]
     ids = torch.from_numpy(model.vocabulary.encode(prompt or start))[:, None]  # (T, 1)
     generator = torch.Generator()
@@ -233,5 +247,6 @@ def _draw(
         return logits.argmax(keepdim=True)
     if top_k is not None and top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -math.inf)
-    probabilities = torch.softmax(logits / temperature, dim=0)
+    # the largest becomes 0 first, so that no temperature is too small to divide by
+    probabilities = torch.softmax((logits - logits.max()) / temperature, dim=0)
     return torch.multinomial(probabilities, 1, generator=generator)

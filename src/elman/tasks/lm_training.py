@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
 from elman.cell import Cell
-from elman.errors import DataProblem, Fact, FileProblem
+from elman.errors import DataProblem, ElmanError, Fact, FileProblem
 from elman.tasks import lm
-from elman.tasks.files import read_model, read_yaml, sha256
+from elman.tasks.files import read_json, read_model, read_yaml, sha256
 from elman.tasks.loop import Outcome, begin, train
+from elman.tasks.model_folder import CONFIG as MODEL_CONFIG
 from elman.tasks.model_folder import ModelConfig
 from elman.tasks.ngram import best_of_orders
 from elman.tasks.progress import Display
@@ -161,6 +162,7 @@ def resume(
     """
     run = open_run(run_path)
     config = read_model(RunConfig, read_yaml(run.config), run.config)
+    _check_equations(config, run)
     _check_options(config, cell, options or {}, run)
     text = read_text(text_path or Path(config.text.path))
     if sha256(text) != config.text.sha256:
@@ -256,6 +258,27 @@ def _finish(
 ) -> Trained:
     outcome = train(task, config.settings, run, display)
     return Trained(outcome, run.path, config.counted)
+
+
+def _check_equations(config: RunConfig, run: RunFolder) -> None:
+    """E609 or E608 where the equations in config.yaml are not those that the run trains."""
+    try:
+        Cell(config.equations, config.cell)
+    except ElmanError as error:
+        raise FileProblem(
+            "E609", f"{run.config} describes a network that cannot be built", rule=str(error)
+        ) from error
+    trained = run.last / MODEL_CONFIG
+    if trained.is_file():
+        network = read_model(ModelConfig, read_json(trained), trained)
+        if network.equations != config.equations:
+            raise FileProblem(
+                "E608",
+                f"the equations in {run.config} are not those that the run trains",
+                facts=[Fact("trained", repr(network.cell), f"in {trained}")],
+                rule="A run goes on with the same equations.",
+                fix=f"Put {run.config.name} back as it was, or begin a new run.",
+            )
 
 
 def _check_options(

@@ -143,9 +143,10 @@ class Training:
         path = self.run.checkpoint
         arrays, words = read_tensors(path)
         self.standing = read_model(Standing, words, path)
-        model = _below("model.", arrays)
-        check_tensors(path, model, self.task.model.state_dict())
-        self.task.model.load_state_dict(model)
+        network = {f"model.{name}": a for name, a in self.task.model.state_dict().items()}
+        found = {name: a for name, a in arrays.items() if name in network or name == "random"}
+        check_tensors(path, found, {**network, "random": torch.get_rng_state()})
+        self.task.model.load_state_dict(_below("model.", arrays))
         for name, parameter in self.task.model.named_parameters():
             self.optimizer.state[parameter] = _below(f"optimizer.{name}.", arrays)
         self.carried = _below("carried.", arrays)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from elman.errors import Fact, FileProblem
 from elman.tasks.files import read_json, read_model, sha256, write_atomically
@@ -44,7 +44,7 @@ class ModelConfig(BaseModel):
     hidden_size: PositiveInt
     num_layers: PositiveInt
     sizes: dict[str, PositiveInt]  # further sizes of the cell, by name
-    dropout: float
+    dropout: float = Field(ge=0.0, le=0.99)
     vocabulary: Literal["vocabulary.json"] = "vocabulary.json"
     vocabulary_size: PositiveInt
 

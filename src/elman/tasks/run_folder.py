@@ -88,7 +88,7 @@ class RunFolder:
 
     def trim_metrics(self, step: int) -> None:
         """Drop the rows after a step (and one that a kill cut short), to be trained again."""
-        text = self.metrics.read_text("utf-8") if self.metrics.exists() else ""
+        text = self.metrics.read_text("utf-8", errors="replace") if self.metrics.exists() else ""
         rows = [row for row in csv.reader(io.StringIO(text)) if _stands(row, step)]
         lines = [",".join(row) + "\n" for row in [list(COLUMNS), *rows]]
         write_atomically(self.metrics, "".join(lines).encode())

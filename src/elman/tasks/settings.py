@@ -25,7 +25,7 @@ DEFAULT_MINUTES = 5.0
 class TrainingSettings(BaseModel):
     """The training loop's own settings; a task adds those of its network and data."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     minutes: PositiveFloat | None = None  # how long: one of these; five minutes unless told
     epochs: PositiveFloat | None = None
@@ -40,7 +40,7 @@ class TrainingSettings(BaseModel):
     patience: NonNegativeInt = 0  # stop after so many validations without a better one; 0: never
     validate_every: PositiveInt | None = None  # steps; by default an epoch, or as minutes allow
     checkpoint_seconds: NonNegativeFloat = 60.0
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)  # what torch takes
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
