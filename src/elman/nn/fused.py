@@ -76,7 +76,7 @@ def why_not(tensors: Tensors) -> str | None:
 def run_layer(
     layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Outputs (T, B, size) in the order of the returns, final states (B, size); none is zero."""
+    """Outputs (T, B, size) in the order of the returns, final states (1, B, size); none is zero."""
     before = [state.get(key) for key in layer.states]
     if lead[1] and why_not([*arrays, *before]) is None:
         # in one piece before the Function, so that second derivatives know where they come from
@@ -97,7 +97,8 @@ def _composite(
         tail = [number(size, layer.sizes) for size in shape]
         state[key] = arrays[0].new_zeros((lead[1], *tail)) if tensor is None else tensor
     outputs, final = torch_.forward(layer.cell, named, state, layer.sizes, lead, layer.cell.returns)
-    return tuple(outputs[n] for n in layer.cell.returns), tuple(final[k] for k in layer.states)
+    found = tuple(final[key].unsqueeze(0) for key in layer.states)
+    return tuple(outputs[name] for name in layer.cell.returns), found
 
 
 class Fused(torch.autograd.Function):
@@ -155,7 +156,7 @@ def _again(
 class _Slot:
     """Where a kernel's array comes from: an index into what is given, or memory of its own."""
 
-    source: str  # "given", "kept", "grad", "last", "new", "states", "none"
+    source: str  # "given", "kept", "grad", "last", "new", "states", "final", "none"
     index: int
     over: str
     tail: tuple[int, ...]
@@ -164,6 +165,8 @@ class _Slot:
         steps, batch = lead
         if self.source == "states":
             return (steps + 1, batch, *self.tail)
+        if self.source == "final":
+            return (1, batch, *self.tail)
         first = {"tb": lead, "t": (steps,), "b": (batch,), "": ()}[self.over]
         return (*first, *self.tail)
 
@@ -215,7 +218,8 @@ class LayerKernels:
         role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
         if (role, buffer.key) in self.given:
             return _Slot("given", self.given[role, buffer.key], buffer.over, self._tail(buffer))
-        return _Slot("states" if k in self.on_slots else "new", k, buffer.over, self._tail(buffer))
+        source = buffer.role if buffer.role in ("states", "final") else "new"
+        return _Slot(source, k, buffer.over, self._tail(buffer))
 
     def _plan_backward(self) -> list[_Slot]:
         kernel, cell, layer = self.compiled.backward, self.layer.cell, self.layer
@@ -350,8 +354,8 @@ class LayerKernels:
             tensor: Tensor | None = None
             if source == "given":
                 tensor = given[index]
-            elif source == "new":
-                tensor = made[k] = torch.empty(shape, dtype=self.dtype)
+            elif source == "like":
+                tensor = made[k] = torch.empty_like(given[index])  # by far quicker than by shape
             elif source == "grad":
                 tensor = grads[index]
                 if tensor is not None:
@@ -365,12 +369,12 @@ class LayerKernels:
 
     def _backward_call(self, lead: tuple[int, int], needed: tuple[bool, ...]) -> list[Any]:
         """For each array: where it comes from, its index there, and the shape where it is new."""
-        wanted = {k for k, need in zip(self.results, needed, strict=True) if need}
+        like = {p: k for k, (p, need) in enumerate(zip(self.results, needed, strict=True)) if need}
         plan: list[tuple[str, int, tuple[int, ...] | None]] = []
         for k, slot in enumerate(self.backward_slots):
             match slot.source:
-                case "new":
-                    plan.append(("new" if k in wanted else "none", k, slot.shape(lead)))
+                case "new":  # in the shape of what it is the gradient of
+                    plan.append(("like", like[k], None) if k in like else ("none", k, None))
                 case "last":  # the cotangent of a final state is zero where there is none
                     plan.append(("grad", slot.index, None))
                 case "grad":

@@ -204,7 +204,7 @@ class Recurrent(torch.nn.Module):
         after = {}
         for k, name in enumerate(self.cell.states):
             layers = [final[k] for final in finals]
-            after[name] = torch.stack(layers) if len(layers) > 1 else layers[0].unsqueeze(0)
+            after[name] = torch.cat(layers) if len(layers) > 1 else layers[0]
         result = self._shape_out(outputs, batched, batch_first)
         return result, after if batched else _squeeze(after)
 
