@@ -14,7 +14,7 @@ help:
 	@echo "make demo       train a small language model from four equations (under 3 minutes)"
 	@echo "make test       lint, types and tests (under 10 minutes)"
 	@echo "make test-slow  the tests that take longer"
-	@echo "make bench      speed against torch, JAX and ONNX Runtime"
+	@echo "make bench      speed against torch, torch.compile and JAX"
 	@echo "make format     let ruff format and mend the code"
 
 $(BIN)/python:

@@ -87,7 +87,9 @@ class Cell:
         except FileNotFoundError:
             raise FileProblem("E601", f"there is no file {path}") from None
         except IsADirectoryError:
-            raise FileProblem("E602", f"{path} is a folder, not a .cell file") from None
+            raise FileProblem(
+                "E602", f"{path} is a folder, not a .cell file", fix="Name a file in it."
+            ) from None
         except UnicodeDecodeError as error:
             raise FileProblem(
                 "E604", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
@@ -111,7 +113,11 @@ class Cell:
             temporary.write_text(str(self).rstrip("\n") + "\n", encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
-            raise FileProblem("E603", f"{path} cannot be written: {error.strerror}") from None
+            raise FileProblem(
+                "E603",
+                f"{path} cannot be written: {error.strerror}",
+                fix="Name a folder that exists and can be written to.",
+            ) from None
 
     def _placed(self, work: Any) -> Any:
         """Do `work`; an error about a node gets its place in the text."""

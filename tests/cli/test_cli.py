@@ -159,6 +159,10 @@ def test_what_is_wrong_is_named_in_one_message(elman, tmp_path):
     text, run = write_text(tmp_path), tmp_path / "run"
     (tmp_path / "empty.txt").touch()
     (tmp_path / "bad.cell").write_text("h[t] = tahn(W @ x[t]\n")
+    (tmp_path / "none.cell").touch()
+    (tmp_path / "my.cell").write_bytes(b"\xff")
+    (tmp_path / "sum.cell").write_text("h[t] = x[t] + tanh(U @ h[t-1])\n")
+    (tmp_path / "jordan.cell").write_text("h[t] = tanh(W @ x[t] + U @ y[t-1])\ny[t] = V @ h[t]\n")
     start(tmp_path)
     new = ["--steps=1", "-o", tmp_path / "new"]
     faults = {
@@ -168,11 +172,15 @@ def test_what_is_wrong_is_named_in_one_message(elman, tmp_path):
         "there is no model folder": ["evaluate", tmp_path / "none", text],
         "Did you mean 'gru'": ["train", "lm", text, "--cell", "grru", *new],
         "there is no file": ["train", "lm", text, "--cell", "no.cell", *new],
-        "bad": ["train", "lm", text, "--cell", tmp_path / "bad.cell", *new],
+        "bad.cell": ["train", "lm", text, "--cell", tmp_path / "bad.cell", *new],
         "already holds a run": ["train", "lm", text, "-o", run],
         "there is no run": ["train", "lm", text, "--resume", *new],
         "hidden_size": ["train", "lm", "--resume", "--hidden-size", 9, "-o", run],
         "'Q'": ["generate", run, "--prompt", "Q"],
+        "my.cell is not UTF-8": ["show", tmp_path / "my.cell"],
+        "none.cell: the text is empty": ["show", tmp_path / "none.cell"],
+        "--embedding-size 8": ["train", "lm", text, "--cell", tmp_path / "sum.cell", *SMALL, *new],
+        "--size h=N": ["train", "lm", text, "--cell", tmp_path / "jordan.cell", *new],
         "minutes": ["train", "lm", text, "--minutes", 1, *new],
     }
     for named, words in faults.items():
@@ -238,6 +246,8 @@ def test_trace(elman, tmp_path):
     assert "0.800499" in elman(*words, "--digits", 6).out
     assert elman(*words[:-1], "1,2;3").code == 2
     assert elman(*words[:-1], "1,two").code == 2
+    (tmp_path / "w.yaml").write_text("W: [[4e-1, 3.e-1]]\nU: .5e0\nb: 1e-1\n")
+    assert elman(*words).out == text
     assert elman(*words, "--state", "h").code == 2
     assert elman(*words, "--state", "h=0.25").out != text
 

@@ -90,6 +90,12 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "E407_unknown_cotangent": lambda: Cell(ELMAN, "elman").gradients(
         {"x": x}, changed(), cotangents={"y": x}
     ),
+    "E407_cotangents_not_by_name": lambda: Cell(ELMAN, "elman").gradients(
+        {"x": x}, changed(), cotangents=[1.0]
+    ),
+    "E411_unknown_pass": lambda: Cell(ELMAN, "elman").stage("shape"),
+    "E603_cannot_be_written": lambda: Cell(ELMAN, "elman").save("no folder/elman.cell"),
+    "E602_a_folder": lambda: Cell.load("/"),
     "E407_unknown_value": lambda: Cell(ELMAN, "elman").run({"x": x}, changed())["c"],
     "E501_missing_weight": lambda: elman(weights=changed(b=None)),
     "E501_several_missing": lambda: elman(weights={}),

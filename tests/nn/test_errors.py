@@ -17,6 +17,8 @@ from tests.nn.test_recurrent import MASKED, drawn, small  # noqa: E402
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 x = drawn(4, 2, 2)
 ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
+NUMBER = "x: scalar\nh[t] = tanh(w * x[t] + U @ h[t-1])"
+DELAYED = "h[t] = tanh(W @ x[t] + V @ x[t-1] + U @ h[t-1])"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,11 @@ ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
         (lambda: small()(drawn(4)), "E210", r"\(T, 2\)"),
         (lambda: small()([[1.0, 2.0]]), "E504", "tensor"),
         (lambda: Recurrent(ELMAN, 0, 3), "E208", "input_size=0"),
+        (lambda: Recurrent(42, 2, 3), "E408", "not from int"),
+        (lambda: Recurrent(NUMBER, 2, 3), "E203", "Pass input_size=1"),
+        (lambda: Recurrent(NUMBER, 1, 1, 2), "E209", "read no layer"),
+        (lambda: Recurrent(NUMBER, 1, 3)(torch.zeros(4, 2, 1)), "E210", r"\(T, B\)"),
+        (lambda: Recurrent(DELAYED, 2, 3, 2), "E209", r"the state x .*\(2,\), then \(3,\)"),
         (lambda: Recurrent(ELMAN, 2, -1), "E208", "hidden_size=-1"),
         (lambda: Recurrent(ELMAN, 2, 3, num_layers=0), "E208", "num_layers=0"),
         (lambda: Recurrent(ELMAN, 2, 3, num_layers=2, dropout=1.5), "E214", "between 0 and 1"),

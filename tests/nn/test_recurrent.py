@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from elman.cell import Cell  # noqa: E402
 from elman.library import cells  # noqa: E402
 from elman.nn import Recurrent  # noqa: E402
 from tests.nn.torch_twins import GATES, stacked_gradients, twins  # noqa: E402
@@ -271,3 +272,22 @@ def test_float32_is_near_float64():
     found = layer.float()(x.float())[0]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_an_input_called_x_is_x():
+    cell = Cell("h[t] = tanh(V @ u[t] + W @ x[t] + U @ h[t-1])")
+    layer = Recurrent(cell, 2, 3, sizes={"u": 4}, dtype=torch.float64)
+    x, u = drawn(5, 2, 2), drawn(5, 2, 4)
+    weights = {name: getattr(layer, f"{name}_l0") for name in cell.parameters}
+    expected = cell.run({"x": x, "u": u}, weights, backend="numpy")["h"]
+    torch.testing.assert_close(layer(x, u=u)[0].detach(), torch.from_numpy(expected))
+
+
+def test_an_input_that_is_a_number():
+    cell = Cell("x: scalar\nh[t] = tanh(w * x[t] + U @ h[t-1])")
+    layer = Recurrent(cell, 1, 3, dtype=torch.float64)
+    x = drawn(5, 2)
+    weights = {name: getattr(layer, f"{name}_l0") for name in cell.parameters}
+    expected = torch.from_numpy(cell.run({"x": x}, weights, backend="numpy")["h"])
+    torch.testing.assert_close(layer(x)[0].detach(), expected)
+    torch.testing.assert_close(layer(x[:, 0])[0].detach(), expected[:, 0])

@@ -98,6 +98,15 @@ def test_generate_names_what_it_cannot_read(model):
         list(lm.generate(model, "Quay"))
     with pytest.raises(DataProblem, match="temperature"):
         lm.generate(model, "a", temperature=-1)
+    with pytest.raises(DataProblem, match="temperature"):
+        lm.generate(model, "a", temperature=math.nan)
+    with pytest.raises(DataProblem, match="seed"):
+        lm.generate(model, "a", seed=2**63)
+
+
+def test_the_smallest_temperature_leaves_no_chance(model):
+    cold = "".join(lm.generate(model, "a", length=9, temperature=5e-324, seed=1))
+    assert cold == "".join(lm.generate(model, "a", length=9, temperature=0))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,8 @@ def test_generate_names_what_it_cannot_read(model):
     [
         ("h[t] = tanh(W @ x[t] + V @ m[t] + U @ h[t-1])", "m"),
         ("h[t] = tanh(U @ h[t-1] + b)", "none"),
+        ("h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = sum(h[t])", "y is none"),
+        ("x: per sequence\ns: per step\nh[t] = tanh(W @ x[t] + s[t] + U @ h[t-1])", "2 inputs"),
     ],
 )
 def test_a_cell_that_reads_something_else_is_named(tmp_path, equations, named):

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 import elman
-from elman.errors import DataProblem, FileProblem
+from elman.errors import DataProblem, FileProblem, WeightProblem
 from elman.tasks import lm, lm_training
 from elman.tasks.lm_training import LanguageModelTask
 from elman.tasks.loop import Training
 from elman.tasks.progress import Silent
-from elman.tasks.tensor_file import read_tensors
+from elman.tasks.tensor_file import read_tensors, write_tensors
 from tests.tasks.small import OPTIONS, losses, resume, start, write_text
 
 pytestmark = pytest.mark.torch
@@ -315,6 +315,34 @@ def test_a_damaged_run_is_named(tmp_path, file, text, named):
     assert named in fault(tmp_path / "run")
 
 
+def test_equations_that_the_run_does_not_train_are_named(tmp_path):
+    start(tmp_path, steps=1)
+    path = tmp_path / "run" / "config.yaml"
+    text = path.read_text("utf-8")
+    assert "tanh(" in text
+    path.write_text(text.replace("tanh(", "relu("), "utf-8")
+    assert "[E608]" in fault(tmp_path / "run")
+    path.write_text(text.replace("tanh(", "tahn("), "utf-8")
+    message = fault(tmp_path / "run")
+    assert "[E609]" in message and "config.yaml" in message and "tahn" in message
+
+
+def test_a_checkpoint_without_its_generator_is_named(tmp_path):
+    start(tmp_path, steps=1)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    tensors, words = read_tensors(path)
+    del tensors["random"]
+    write_tensors(path, tensors, words)
+    with pytest.raises(WeightProblem, match=r"checkpoint.safetensors .*: random"):
+        resume(tmp_path / "run")
+
+
+def test_metrics_that_are_no_text_are_begun_again(tmp_path):
+    start(tmp_path, steps=1)
+    (tmp_path / "run" / "metrics.csv").write_bytes(b"\xff\xfe")
+    assert resume(tmp_path / "run").outcome.ended == "steps"
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -323,6 +351,9 @@ def test_a_damaged_run_is_named(tmp_path, file, text, named):
         ({"hiden_size": 4}, "hiden_size"),
         ({"dropout": 1.5}, "dropout"),
         ({"schedule": "spiral"}, "schedule"),
+        ({"epochs": float("inf")}, "epochs"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"seed": 2**63}, "seed"),
     ],
 )
 def test_settings_that_cannot_be_are_named(tmp_path, options, named):

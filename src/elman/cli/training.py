@@ -67,7 +67,7 @@ def _report(trained: Trained) -> None:
 
 def _as_options(fix: str) -> str:
     """A way out in Python's words, in those of the command line."""
-    fix = re.sub(r'sizes=\{"(\w+)": \.\.\.\}', r"--size \1=...", fix)
+    fix = re.sub(r'sizes=\{"(\w+)": \.\.\.\}', r"--size \1=N", fix)
     return re.sub(r"input_size=(\w+)", r"--embedding-size \1", fix)
 
 

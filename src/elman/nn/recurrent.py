@@ -265,7 +265,7 @@ class Recurrent(torch.nn.Module):
         for name, tensor in given.items():
             _check_tensor(name, tensor)
         ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
-        batched = any(r == 2 for n, r in ranks.items() if self._over(n) == "tb")
+        batched = any(r >= 2 for n, r in ranks.items() if self._over(n) == "tb")
         batched = batched or any(r == 1 for n, r in ranks.items() if self._over(n) == "b")
         for name, tensor in given.items():
             self._check_input(name, tensor, batched)
