@@ -91,6 +91,9 @@ def test_without_a_compiler_torch_serves_and_one_line_says_so():
     notice, explained, numbers = run(ELMAN_CC="/nonexistent")
     assert notice.startswith("BackendNotice no C compiler was found")
     assert explained.startswith("torch: no C compiler")
+    broken, explained, _ = run(ELMAN_CC="/bin/false")  # found, but compiles nothing
+    assert broken.startswith("BackendNotice /bin/false compiles no C here")
+    assert explained.startswith("torch: /bin/false")
     by_c = run()
     assert by_c[0] == "c: compiled kernels"
     for one, other in zip(numbers.split(), by_c[1].split(), strict=True):

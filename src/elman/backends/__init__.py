@@ -9,9 +9,9 @@ from elman.backends import c_compile
 
 def report() -> list[tuple[str, str]]:
     """What each backend finds on this machine, for `elman doctor`."""
-    compiler = c_compile.find_compiler()
-    if compiler is None:
-        c = "no C compiler found (install gcc or clang, or name one in ELMAN_CC): torch serves"
+    compiler, reason = c_compile.find_compiler(), c_compile.trouble()
+    if compiler is None or reason is not None:
+        c = f"{reason} (install gcc or clang, or name one in ELMAN_CC): torch serves"
     else:
         words = [c_compile.compiler_version(compiler), *c_compile.flags(compiler)]
         c = f"{compiler}: {' '.join(words)}"

@@ -42,19 +42,37 @@ def compiler_version(compiler: str) -> str:
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
+TRIAL = "#include <math.h>\n#include <string.h>\nint elman_try(void) { return 0; }\n"
+
+
+def _try(compiler: str, *more: str) -> str | None:
+    """What the compiler says against these flags, None where it takes them without a word."""
+    with tempfile.TemporaryDirectory(prefix="elman-") as folder:
+        source, made = Path(folder) / "try.c", Path(folder) / "try.so"
+        source.write_text(TRIAL, encoding="utf-8")
+        command = [compiler, *FLAGS, *more, "-o", str(made), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and not done.stderr and made.exists():
+            return None
+        return (done.stderr or done.stdout).strip().partition("\n")[0] or "it wrote no library"
+
+
 @functools.cache
 def flags(compiler: str) -> tuple[str, ...]:
     """The flags that this compiler takes."""
-    found = list(FLAGS)
-    with tempfile.TemporaryDirectory(prefix="elman-") as folder:
-        source = Path(folder) / "try.c"
-        source.write_text("int elman_try(void) { return 0; }\n", encoding="utf-8")
-        for flag in OPTIONAL_FLAGS:
-            command = [compiler, *FLAGS, flag, "-o", f"{folder}/try.so", str(source)]
-            done = subprocess.run(command, capture_output=True, check=False)
-            if done.returncode == 0 and not done.stderr:
-                found.append(flag)
-    return tuple(found)
+    return (*FLAGS, *(flag for flag in OPTIONAL_FLAGS if _try(compiler, flag) is None))
+
+
+@functools.cache
+def _trouble(compiler: str) -> str | None:
+    said = _try(compiler)
+    return None if said is None else f"{compiler} compiles no C here: {said}"
+
+
+def trouble() -> str | None:
+    """Why nothing can be compiled on this machine, or None."""
+    compiler = find_compiler()
+    return "no C compiler was found" if compiler is None else _trouble(compiler)
 
 
 @functools.cache

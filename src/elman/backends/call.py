@@ -207,7 +207,14 @@ def _lead(inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed) 
             words = ", ".join(f"{name} has {count}" for name, count in found.items())
             rule = "All that is given to one run has the same number of them."
             raise ShapeProblem("E211", f"the inputs differ in {what}: {words}", rule=rule)
-    if not steps or 0 in steps.values() or 0 in batch.values():
+    if not steps:
+        raise ShapeProblem(
+            "E212",
+            "nothing says how many steps to run",
+            rule="The steps are counted by an input at [t], and the cell has none.",
+            fix="Add one: 'x: scalar' on a line of its own, and + 0 * x[t] in an equation.",
+        )
+    if 0 in steps.values() or 0 in batch.values():
         raise ShapeProblem(
             "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
         )
@@ -226,7 +233,7 @@ def choose(call: Call, backend: str) -> str:
     if backend != "auto":
         return backend
     work = sum(a.size for a in call.arrays.values()) * call.steps * call.batch
-    return "c" if work > WORTH_COMPILING and c_compile.find_compiler() else "numpy"
+    return "c" if work > WORTH_COMPILING and c_compile.trouble() is None else "numpy"
 
 
 def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arrays]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class BackendNotice(UserWarning):
-    """No C compiler was found: the torch backend serves, slower."""
+    """Nothing can be compiled: the torch backend serves, slower."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(
-            "no C compiler was found: the torch backend serves, slower "
+            f"{reason}: the torch backend serves, slower "
             "(install gcc or clang, or name one in ELMAN_CC)"
         )

@@ -68,9 +68,7 @@ def why_not(tensors: Tensors) -> str | None:
         return "inside a torch.func transform"
     if torch.autograd.forward_ad._current_level >= 0:
         return "forward-mode differentiation"
-    if c_compile.find_compiler() is None:
-        return "no C compiler (install gcc or clang, or name one in ELMAN_CC)"
-    return None
+    return c_compile.trouble()
 
 
 def run_layer(

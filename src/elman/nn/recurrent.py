@@ -62,6 +62,13 @@ class Recurrent(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.cell = cell if isinstance(cell, Cell) else Cell(cell)
+        if "state" in self.cell.inputs:
+            raise NameProblem(
+                "E405",
+                "an input called state cannot be given to a layer by name",
+                rule="layer(x, state=...) is the state of the recurrence.",
+                fix="Give the input another name in the equations.",
+            )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
         _check(input_size, hidden_size, num_layers, self.dropout)
@@ -76,16 +83,23 @@ class Recurrent(torch.nn.Module):
         }
         self._make_parameters(device, dtype)
         self.reset_parameters()
-        if c_compile.find_compiler() is None:
-            warnings.warn(BackendNotice(), stacklevel=2)
+        reason = c_compile.trouble()
+        if reason is not None:
+            warnings.warn(BackendNotice(reason), stacklevel=2)
 
     def _plan_layers(self) -> list[Layer]:
         layers, width = [], self.input_size
         typed = self.cell.typed
         output = self.cell.returns[0]
         for _ in range(self.num_layers):
+            named = self._named(width)
+            for name, value in self.sizes.items():
+                if named.get(name, value) != value:
+                    raise ShapeProblem(
+                        "E203", f"{name} is {named[name]} in the layer and {value} in sizes"
+                    )
             sizes = self.cell.numbers(
-                {**self._named(width), **self.sizes}, by={self._size_of_main(): "input_size"}
+                {**named, **self.sizes}, by={self._size_of_main(): "input_size"}
             )
             names = (*self.cell.inputs, *self.cell.parameters, *self.cell.constants)
             layers.append(Layer(typed.cell, sizes, names, self.cell.states))
