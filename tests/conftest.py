@@ -9,6 +9,8 @@ import shutil
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("ELMAN_DEBUG", "1")  # the IR's law is checked after every pass
+
 # The same examples every time: a red test stays red, and a green one was not luck of the day.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
