@@ -247,8 +247,8 @@ INLINE long block_steps(long T, long B) {
   const long steps = (BLOCK_ROWS + B - 1) / (B ? B : 1);
   return steps < 1 ? 1 : least(T ? T : 1, steps);
 }
-/* a second thread costs some microseconds to wake */
-INLINE int work_threads(double cost, int threads) { return cost < 3e5 ? 1 : threads; }
+/* waking a second thread costs what a core computes in some ten microseconds */
+INLINE int work_threads(double cost, int threads) { return cost < 3e6 ? 1 : threads; }
 /* 0: each thread takes its rows of the batch through time alone; 1: each takes its units, and they meet after
    every level of every step; 2: one thread steps, where meeting would cost more than it gives */
 INLINE int step_mode(double cost, long B, int threads) {
