@@ -21,9 +21,9 @@ from typing import Any
 
 os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # its compile time is measured
 
-import torch  # noqa: E402
+import torch
 
-import elman  # noqa: E402
+import elman
 
 SHAPES = [(32, 64, 128), (1, 16, 16), (32, 128, 256)]
 STEPS = 100
