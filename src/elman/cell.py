@@ -392,7 +392,7 @@ class Cell:
         groups["constant"] = tuple(self.constants)
         for kind, names in groups.items():
             for name in names:
-                shape = ", ".join(self.typed.shape(name.partition("[")[0]))
+                shape = ", ".join(self.typed.shape(name))
                 lines.append(f"  {kind:<10} {name} ({shape})" if shape else f"  {kind:<10} {name}")
         return "\n".join(lines)
 

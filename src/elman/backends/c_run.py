@@ -15,6 +15,7 @@ import numpy as np
 from elman.backends.c_compile import compile_library
 from elman.backends.c_layout import Buffer
 from elman.backends.c_write import Program, write_file, write_program
+from elman.backends.interpret import USER, expand
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.derive import Derivation, derive
@@ -146,7 +147,7 @@ def _spread(array: Any, over: str, lead: tuple[int, int]) -> Any:
     """An output with both leading axes, where it varies over less than time and batch."""
     if over == "tb":
         return array
-    spread = array[tuple(slice(None) if axis in over else None for axis in "tb")]
+    spread = expand(over, array)
     return np.broadcast_to(spread, lead + spread.shape[2:]).copy()
 
 
@@ -201,7 +202,7 @@ class _Call:
         wanted = {kernel.program.outputs[name] for name in outputs}
         for buffer in kernel.buffers:
             key = (buffer.role, buffer.key)
-            if buffer.role in ("input", "parameter", "constant"):
+            if buffer.role in USER:
                 held[key] = self.arrays[buffer.key]
             elif buffer.role == "init":
                 held[key] = self.state[buffer.key]
@@ -226,7 +227,7 @@ class _Call:
         held: dict[tuple[str, str], Any] = {}
         for buffer in kernel.buffers:
             key = (buffer.role, buffer.key)
-            if buffer.role in ("input", "parameter", "constant"):
+            if buffer.role in USER:
                 held[key] = self.arrays[buffer.key]
             elif buffer.role == "given":
                 held[key] = np.ascontiguousarray(given[buffer.key])

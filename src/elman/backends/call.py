@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from elman.backends import c_compile, c_run, interpret
-from elman.backends.numpy_ import NUMPY, expand
+from elman.backends.interpret import expand
+from elman.backends.numpy_ import NUMPY
 from elman.errors import BackendProblem, NameProblem, ShapeProblem, WeightProblem, nearest
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
@@ -94,7 +95,7 @@ def _given(typed: Typed, weights: Arrays, state: Arrays) -> dict[str, Given]:
 
 
 def _roles(typed: Typed) -> dict[str, tuple[str, ...]]:
-    return {role: typed.cell.names(role) for role in ("input", "parameter", "constant")}
+    return {role: typed.cell.names(role) for role in interpret.USER}
 
 
 def _check_names(
@@ -287,7 +288,7 @@ def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tu
 
 def _spread(call: Call) -> Arrays:
     leaves = {n.attr.name: n for n in call.cell.leaves if n.attr.role in interpret.USER}
-    return {name: expand(leaves[name], a) for name, a in call.arrays.items()}
+    return {name: expand(leaves[name].over, a) for name, a in call.arrays.items()}
 
 
 def _torch_backend() -> Any:

@@ -202,6 +202,13 @@ class _Run:
         return whole
 
 
+def expand(over: str, array: Array) -> Array:
+    """What varies over `over` alone, with both leading axes: (T, B, ...), 1 where it does not."""
+    if "t" not in over:
+        array = array[None]
+    return array if "b" in over else array[:, None]
+
+
 def spread(n: Node, arrays: list[Array]) -> list[Array]:
     """The arguments of a pointwise op, scalars given the axes of the result."""
     assert n.shape is not None

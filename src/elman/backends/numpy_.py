@@ -103,10 +103,3 @@ NUMPY = Ops(
     outer_sum=_outer_sum,
     sum_over=lambda a, axes: a.sum(axis=axes, keepdims=True),
 )
-
-
-def expand(n: Node, array: Array) -> Array:
-    """An array of the user's with two leading axes: (T, B, ...), 1 where it does not vary."""
-    if "t" not in n.over:
-        array = array[None]
-    return array if "b" in n.over else array[:, None]

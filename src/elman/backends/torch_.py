@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 
 from elman.backends import interpret
-from elman.backends.interpret import Ops, pointwise, slice_of
+from elman.backends.interpret import Ops, expand, pointwise, slice_of
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
 
@@ -115,13 +115,6 @@ def table(like: Tensor) -> Ops:
 LIFTED = pointwise(POINTWISE)
 
 
-def expand(n: Node, tensor: Tensor) -> Tensor:
-    """A tensor of the user's with two leading axes: (T, B, ...), 1 where it does not vary."""
-    if "t" not in n.over:
-        tensor = tensor[None]
-    return tensor if "b" in n.over else tensor[:, None]
-
-
 def forward(
     cell: Cell,
     arrays: Mapping[str, Tensor],
@@ -133,7 +126,7 @@ def forward(
     """The outputs named, (T, B, ...), and the final states; autograd sees every operation."""
     like = next(iter({**arrays, **state}.values()))
     leaves = {n.attr.name: n for n in cell.leaves if n.attr.role in interpret.USER}
-    spread = {name: expand(leaves[name], a) for name, a in arrays.items() if name in leaves}
+    spread = {name: expand(leaves[name].over, a) for name, a in arrays.items() if name in leaves}
     before = {key: a[None] for key, a in state.items()}
     found, final = interpret.forward(cell, spread, before, table(like), sizes, lead[0], outputs)
     shaped = {name: a.expand(lead + a.shape[2:]) for name, a in found.items()}

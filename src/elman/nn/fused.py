@@ -12,6 +12,7 @@ import torch
 from elman.backends import c_compile, torch_
 from elman.backends.c_layout import Buffer
 from elman.backends.c_run import Compiled, compiled
+from elman.backends.interpret import USER, expand
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.transpose import past_name
@@ -213,7 +214,7 @@ class LayerKernels:
         return tuple(number(size, self.layer.sizes) for size in buffer.shape)
 
     def _forward_slot(self, k: int, buffer: Buffer) -> _Slot:
-        role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
+        role = "user" if buffer.role in USER else buffer.role
         if (role, buffer.key) in self.given:
             return _Slot("given", self.given[role, buffer.key], buffer.over, self._tail(buffer))
         source = buffer.role if buffer.role in ("states", "final") else "new"
@@ -226,7 +227,7 @@ class LayerKernels:
         last = {key: len(cell.returns) + k for k, key in enumerate(layer.states)}
         slots = []
         for k, buffer in enumerate(kernel.buffers):
-            role = "user" if buffer.role in ("input", "parameter", "constant") else buffer.role
+            role = "user" if buffer.role in USER else buffer.role
             source, index = "new", k
             if role == "user":
                 source, index = "given", self.given[role, buffer.key]
@@ -323,7 +324,7 @@ class LayerKernels:
             return fresh.set_(found.untyped_storage(), found.stride(0), shape, found.stride())
         if over == "tb":
             return found
-        spread = found[tuple(slice(None) if axis in over else None for axis in "tb")]
+        spread = expand(over, found)
         return spread.expand(*lead, *spread.shape[2:]).clone()
 
     # ---- backward ----

@@ -78,7 +78,7 @@ class Recurrent(torch.nn.Module):
         self._check_states()
         sizes, shape = self._layers[0].sizes, self.cell.typed.shape
         self._tails = {
-            name: tuple(number(size, sizes) for size in shape(name.partition("[")[0]))
+            name: tuple(number(size, sizes) for size in shape(name))
             for name in (*self.cell.inputs, *self.cell.states)
         }
         self._make_parameters(device, dtype)
@@ -161,7 +161,7 @@ class Recurrent(torch.nn.Module):
 
     def _check_states(self) -> None:
         for key in self.cell.states:
-            shape = self.cell.typed.shape(key.partition("[")[0])
+            shape = self.cell.typed.shape(key)
             tails = [tuple(number(size, layer.sizes) for size in shape) for layer in self._layers]
             if len(set(tails)) > 1:
                 raise ShapeProblem(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from elman.backends.interpret import USER
-from elman.backends.numpy_ import NUMPY, expand
+from elman.backends.interpret import USER, expand
+from elman.backends.numpy_ import NUMPY
 from elman.ir.node import Node, const, node, rebuild, topological
 from elman.language import Reading
 from elman.language.functions import FUNCTIONS, OPERATORS
@@ -119,7 +119,7 @@ class _Recorder:
         self.fixed = [n for n in order if "t" not in n.over]
         self.moving = [n for n in order if "t" in n.over and n.op != "leaf"]
         given = [n for n in self.leaves if n.attr.role in USER]
-        self.env: Env = {n: expand(n, arrays[n.attr.name]) for n in given}
+        self.env: Env = {n: expand(n.over, arrays[n.attr.name]) for n in given}
         self.streams = {n.attr.name: self.env.pop(n) for n in given if "t" in n.over}
         self.past: dict[str, list[Array]] = {
             sheet.equation.name: [] for sheet in self.sheets if sheet.equation.per_step
