@@ -9,27 +9,41 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-from elman.cell import Cell, Run
-from elman.errors import ElmanError
-from elman.library import Library
 
 if TYPE_CHECKING:
     from elman import nn as nn
+    from elman.cell import Cell as Cell
+    from elman.cell import Run as Run
+    from elman.errors import ElmanError as ElmanError
+    from elman.library import Library
 
-try:
-    __version__ = version("elman")
-except PackageNotFoundError:  # a source tree that is not installed
-    __version__ = "0"
-
-cells: Library[Cell] = Library(Cell)
+    cells: Library[Cell]
+    __version__: str
 
 __all__ = ["Cell", "ElmanError", "Run", "__version__", "cells", "nn"]
+HOMES = {"Cell": "elman.cell", "Run": "elman.cell", "ElmanError": "elman.errors"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "nn":  # reached lazily: it needs torch
+    """Each public name is reached when it is first asked for: a command's help needs none."""
+    if name == "nn":
         return import_module("elman.nn")
-    raise AttributeError(f"module 'elman' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'elman' has no attribute {name!r}")
+    if name == "cells":
+        value = import_module("elman.library").Library(import_module("elman.cell").Cell)
+    elif name == "__version__":
+        value = _version()
+    else:
+        value = getattr(import_module(HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def _version() -> str:
+    metadata = import_module("importlib.metadata")
+    try:
+        return str(metadata.version("elman"))
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
+        return "0"
