@@ -29,6 +29,8 @@ class Cell:
     returns: tuple[str, ...]
     constants: tuple[tuple[str, Number], ...] = ()  # defaults that the caller may override
     declared: tuple[tuple[str, Shape], ...] = ()  # sizes that the text declares: U: hidden, hidden
+    initial: tuple[tuple[str, Node], ...] = ()  # a state's key and what it is before the first step
+    frozen: tuple[str, ...] = ()  # parameters that have no gradient
     name: str = field(default="cell", compare=False)
 
     @property

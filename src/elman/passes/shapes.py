@@ -191,7 +191,7 @@ def _rewrite(cell: Cell, axes: Axes, of: AxesOf) -> Cell:
 
     new = rebuild((equation.value for equation in cell.equations), change)
     equations = tuple(Equation(e.name, new[e.value], e.per_step) for e in cell.equations)
-    return Cell(equations, cell.returns, cell.constants, cell.declared, cell.name)
+    return replace(cell, equations=equations)
 
 
 def product(left: Node, right: Node) -> Node:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,10 @@ from elman import ir
 from elman.backends import call as calls
 from elman.backends.c_run import REAL, write_programs
 from elman.backends.c_write import write_file
-from elman.errors import ElmanError, FileProblem, NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.cell.cotangents import of_final_states, of_outputs
+from elman.cell.files import read_text, write_text
+from elman.cell.run import Array, Run
+from elman.errors import ElmanError, NameProblem, ShapeProblem, nearest
 from elman.ir.node import show
 from elman.ir.sizes import number
 from elman.language import read, write
@@ -25,31 +27,6 @@ from elman.passes.shapes import Typed, infer_shapes
 from elman.passes.system import system_of
 from elman.passes.transpose import past_name
 from elman.trace import Trace, record
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a cell computed: `run["h"]` is (T, size) or (T, B, size); `final` serves as `state`."""
-
-    values: Mapping[str, Array]
-    final: Mapping[str, Array]
-    backend: str
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self.values:
-            raise NameProblem(
-                "E407",
-                f"the run has no value {name!r}",
-                rule=f"It has {', '.join(self.values)}.",
-                fix=nearest(name, self.values) or None,
-            )
-        return self.values[name]
-
-    def __repr__(self) -> str:
-        shapes = ", ".join(f"{name} {a.shape}" for name, a in self.values.items())
-        return f"<Run on {self.backend}: {shapes}>"
 
 
 class Cell:
@@ -82,20 +59,7 @@ class Cell:
         Errors: FileProblem where the file cannot be read; a mistake in it is shown with its line.
         """
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise FileProblem("E601", f"there is no file {path}") from None
-        except IsADirectoryError:
-            raise FileProblem(
-                "E602", f"{path} is a folder, not a .cell file", fix="Name a file in it."
-            ) from None
-        except UnicodeDecodeError as error:
-            raise FileProblem(
-                "E604", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
-            ) from None
-        except OSError as error:
-            raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from None
+        text = read_text(path)
         try:
             return cls(text, path.stem)
         except ElmanError as error:
@@ -107,17 +71,7 @@ class Cell:
 
     def save(self, path: str | Path) -> None:
         """Write the text to a file, whole or not at all; FileProblem where that cannot be."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            temporary.write_text(str(self).rstrip("\n") + "\n", encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise FileProblem(
-                "E603",
-                f"{path} cannot be written: {error.strerror}",
-                fix="Name a folder that exists and can be written to.",
-            ) from None
+        write_text(Path(path), str(self).rstrip("\n") + "\n")
 
     def _placed(self, work: Any) -> Any:
         """Do `work`; an error about a node gets its place in the text."""
@@ -272,8 +226,8 @@ class Cell:
         """
         call = self._prepare(inputs, weights, state, sizes, dtype)
         chosen = calls.choose(call, backend)
-        given = self._cotangents(call, cotangents)
-        last = self._final(call, final or {})
+        given = of_outputs(self.typed, call, cotangents)
+        last = of_final_states(call, final or {})
         found, initial = calls.gradients(call, given, last, chosen)
         over = self.typed.over
         if not call.batched:
@@ -284,38 +238,6 @@ class Cell:
             initial = {key: a[0] for key, a in initial.items()}
         initial = {past_name(key) if key in found else key: a for key, a in initial.items()}
         return {name: a for name, a in found.items() if name not in self.constants} | initial
-
-    def _cotangents(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
-        _by_name("cotangents", given, self.outputs, "E407")
-        found = {}
-        for name, value in given.items():
-            if name not in self.outputs:
-                raise NameProblem(
-                    "E407",
-                    f"the cell computes no {name!r} to give a cotangent of",
-                    rule=f"It computes {', '.join(self.outputs)}.",
-                    fix=nearest(name, self.outputs) or None,
-                )
-            tail = tuple(number(s, call.sizes) for s in self.typed.shape(name))
-            found[name] = _shaped("cotangents", name, value, (*call.lead, *tail), call)
-        return found
-
-    def _final(self, call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:
-        _by_name("cotangents of final states", given, tuple(call.state), "E406")
-        for key in given:
-            if key not in call.state:
-                raise NameProblem(
-                    "E406",
-                    f"the cell has no state {key!r} to give a cotangent of",
-                    rule=f"Its states are {', '.join(call.state) or 'none'}.",
-                    fix=nearest(key, call.state) or None,
-                )
-        return {
-            key: _shaped("final", key, given[key], a.shape, call)
-            if key in given
-            else np.zeros_like(a)
-            for key, a in call.state.items()
-        }
 
     def trace(
         self,
@@ -409,23 +331,3 @@ class Cell:
 
     def __hash__(self) -> int:
         return hash(self._reading.cell)
-
-
-def _by_name(what: str, given: object, names: tuple[str, ...], code: str) -> None:
-    if not isinstance(given, Mapping):
-        example = f'As in {{"{names[0]}": ...}}.' if names else None
-        raise NameProblem(code, f"{what} are given by name, as a dict", fix=example)
-
-
-def _shaped(group: str, name: str, value: Any, shape: tuple[int, ...], call: calls.Call) -> Array:
-    """A cotangent in its full shape; without a batch axis where the inputs have none."""
-    array = calls.number_array(group, name, value).astype(call.dtype)
-    if array.size != math.prod(shape):
-        axis = len(call.lead) - 1 if group == "cotangents" else 0  # of the batch
-        wanted = shape if call.batched else shape[:axis] + shape[axis + 1 :]
-        raise WeightProblem(
-            "E503",
-            f'{group}["{name}"] is {array.shape}, and the cell needs {wanted}',
-            rule="A cotangent has the shape of what it is the cotangent of.",
-        )
-    return array.reshape(shape)
