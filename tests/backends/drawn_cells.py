@@ -14,11 +14,14 @@ tanh({}) | sigmoid({}) | -{} | ({}) ** 2 | abs({}) | relu({}) | softplus({}) | s
 softmax({}) | sqrt(0.5 + ({}) ** 2) | log(1.5 + ({}) ** 2) | exp(-abs({})) | k * ({}) | ({}) / 3
 mean({}) * b | max({}) * p | norm({}) * p | layer_norm({}, b)
 W @ ({}) | U @ ({}) | V.T @ ({}) | A @ ({}) | Q @ [{}, x[t]]
+sin({}) | cos({}) | cumsum({}) / 2 | einsum("ij,i->j", U, {}) | einsum("hij,j->i", R, {}) / 2
 """
 TWO = """
 ({}) + ({}) | ({}) - ({}) | ({}) * ({}) | ({}) / (1.5 + ({}) ** 2) | max({}, {}) | min({}, {})
 where({} < b, {}, p) | dot({}, {}) * b | (1 - sigmoid({})) * ({}) | (0.5 + abs({})) ** tanh({})
 tanh(W @ ({}) + U @ ({}) + b) | sum({}) * ({}) / 4
+(V + outer({}, {})) @ b / 2 | einsum("hij,ij->j", R, outer({}, {})) | (outer({}, b).T * W) @ ({})
+einsum("ij,ij->i", W, outer({}, {})) | einsum("i,j->i", {}, {}) / 4 | einsum("ji->i", outer({}, {}))
 """
 
 
@@ -41,11 +44,11 @@ def cell_texts(draw: st.DrawFn) -> str:
     leaves = ["x[t]", "x[t]", "b", "p", "v", "x[t-1]", "s[t] * b"]
     leaves += [f"{name}[t-{lag}]" for name in names for lag in (1, 1, 2)]
     lines = ["v: per sequence", "s: scalar, per step", "k: scalar", "A = V - V.T"]
-    lines += ["Q: hidden, hidden + hidden", "k2 = 0.5"]
+    lines += ["Q: hidden, hidden + hidden", "R: 2, hidden, hidden", "k2 = 0.5"]
     for name in names:
         value = draw(st.recursive(st.sampled_from(leaves), _grown, max_leaves=6))
         rest = "0.1 * tanh(W @ x[t] + U @ h[t-1] + A @ v + k * k2 * d_h)"
         lines.append(f"{name}[t] = tanh({value}) + {rest}")
         leaves.append(f"{name}[t]")
-    lines[-1] += " + 0.1 * (Q @ [x[t-1], b] + p * s[t])"
+    lines[-1] += " + 0.1 * (Q @ [x[t-1], b] + p * s[t] + einsum('hij,j->i', R, b))"
     return "\n".join([*lines, f"return {', '.join(names)}"])

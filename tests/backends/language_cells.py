@@ -103,6 +103,20 @@ CELLS: dict[str, str] = {
         z[t] = sigmoid(dot(w, x[t]) + dot(u, h[t-1]))
         h[t] = z[t] * h[t-1] + (1 - z[t]) * tanh(W @ x[t])
     """,
+    # in evaluation here; tests/random draws
+    "masks_starts_and_steps": """
+        keep = 0.75
+        m: bernoulli(keep), per sequence
+        k: bernoulli(0.5)
+        D: bernoulli(0.8)
+        V: frozen
+        h[0] = tanh(V @ h0)
+        c[0] = 0.5
+        c[t] = k[t] * c[t-1] + (1 - k[t]) * tanh(W @ x[t])
+        s[t] = exp(-t / 8) * b + V @ c[t]
+        h[t] = tanh((D * U) @ (m * h[t-1]) + s[t]) + where(t % 3 == 0, c[t], 0)
+        return c, h
+    """,
     "no_state": "y[t] = tanh(W @ x[t] + b) * V @ x[t]",
     "no_weights": "h[t] = 0.5 * h[t-1] + 0.5 * x[t]",
     "gates_as_state": """
@@ -116,6 +130,128 @@ CELLS: dict[str, str] = {
         o[t] = sigmoid(f) * tanh(C[t-1]) * G
         C[t] = 0.5 * C[t-1] + 0.1 * o[t] - 0.1 * max(C[t-1]) * G
         h[t] = tanh(C[t] @ (W @ x[t]) + sum(C[t-1]) * b) + 0.1 * E @ ((W @ x[t]) @ C[t])
+    """,
+    "waves": """
+        phase: scalar
+        phase[t] = (phase[t-1] + 0.37 + 0.1 * x[t] @ w) % 1.0
+        a[t] = W @ x[t] + U @ h[t-1] + b
+        m[t] = a[t] % (1 + c * c)
+        h[t] = sin(a[t]) * cos(phase[t]) + cos(2 * a[t]) * sin(h[t-1]) / 2 + m[t] / 4
+        return h
+    """,
+    "stairs": """
+        a[t] = W @ x[t] + U @ h[t-1]
+        n[t] = floor(3 * a[t] + b) / 3
+        h[t] = tanh(n[t] * a[t] + floor(dot(x[t], u)) + b * u) - 0.1 * floor(h[t-1])
+    """,
+    "master_gates": """
+        f[t] = cumsum(softmax(W_f @ x[t] + U_f @ h[t-1] + b_f))
+        i[t] = 1 - cumsum(softmax(W_i @ x[t] + U_i @ h[t-1] + cumsum(b_i)))
+        w[t] = f[t] * i[t]
+        c[t] = (f[t] - w[t]) * c[t-1] + i[t] * tanh(W_c @ x[t] + cumsum(h[t-1]) / 4)
+        h[t] = tanh(c[t] + cumsum(W_y @ x[t]))
+    """,
+    # the value of one thing, the derivative of another: see STRAIGHT
+    "thresholds": """
+        v: scalar
+        v[t] = 0.7 * v[t-1] + w @ x[t] - s[t-1]
+        s: scalar
+        s[t] = straight_through(step(v[t] - 0.1), sigmoid(4 * v[t]))
+        u[t] = round(2 * tanh(W @ x[t] + U @ h[t-1] + b)) / 2
+        h[t] = s[t] * u[t] * h[t-1] + (1 - s[t]) * tanh(step(V @ h[t-1]) + u[t] * g)
+    """,
+    "heads": """
+        R: 2, head, head
+        W: 2, head, input
+        b: 2, head
+        V: output, 2, head
+        a[t] = W @ x[t] + einsum("hij,hj->hi", R, h[t-1]) + b
+        h[t] = tanh(a[t]) + 0.1 * sum(R) * mean(W) * h[t-1]
+        y[t] = einsum("ohd,hd->o", V, h[t]) / 4 + q * max(h[t])
+        return h
+    """,
+    "outer_memory": """
+        C: hidden, key
+        f: scalar
+        i: scalar
+        q[t] = W_q @ x[t]
+        k[t] = W_k @ x[t] / 2
+        v[t] = W_v @ x[t] + U @ h[t-1]
+        f[t] = sigmoid(w_f @ x[t] + u_f @ h[t-1])
+        i[t] = exp(-abs(w_i @ x[t]))
+        C[t] = f[t] * C[t-1] + i[t] * outer(v[t], k[t])
+        n[t] = f[t] * n[t-1] + i[t] * k[t]
+        h[t] = tanh(W_o @ x[t]) * (C[t] @ q[t]) / max(abs(n[t] @ q[t]), 1)
+    """,
+    "associations": """
+        A[t] = 0.9 * A[t-1] + 0.3 * outer(h[t-1], h[t-1])
+        a[t] = W @ x[t] + U @ h[t-1]
+        s[t] = tanh(a[t])
+        h[t] = tanh(layer_norm(a[t] + A[t] @ s[t], gain, shift))
+        return h
+    """,
+    "delta_rule": """
+        k[t] = W_k @ x[t] / (1 + norm(W_k @ x[t]))
+        v[t] = W_v @ x[t]
+        b: scalar
+        b[t] = sigmoid(w @ x[t])
+        S[t] = S[t-1] @ (I - b[t] * outer(k[t], k[t])) + b[t] * outer(v[t], k[t])
+        h[t] = S[t] @ (W_q @ x[t]) + E @ k[t]
+        I: key, key
+        return S, h
+    """,
+    "matrix_from_gates": """
+        P: hidden, hidden, input
+        Q: hidden, hidden, hidden
+        r[t] = relu(P @ x[t] + Q @ c[t-1]) + 0.5
+        s[t] = einsum("ij->j", r[t])
+        m[t] = einsum("ij,j->ij", r[t], 1 / s[t])
+        c[t] = m[t] @ c[t-1] + 0.1 * einsum("ij->i", r[t]) * tanh(b)
+    """,
+    "three_axes": """
+        M: 2, head, key
+        i: 2, head
+        d: 2
+        W_v: 2, head, input
+        W_k: 2, key, input
+        d[t] = sigmoid(D @ x[t])
+        k[t] = W_k @ x[t]
+        i[t] = W_v @ x[t]
+        M[t] = einsum("h,hij->hij", d[t], M[t-1]) + einsum("hi,hj->hij", i[t], k[t])
+        y[t] = einsum("hij,hj->ih", M[t], k[t])
+        z[t] = einsum("kji->jik", M[t]) * G + 0.1 * mean(M[t-1]) * max(M[t-1])
+        h[t] = tanh(einsum("ijk,j->i", z[t], W @ x[t])) + einsum("ih->i", y[t])
+        return M, h
+    """,
+    "scaled_rows": """
+        A: channel, place
+        S: channel, place
+        e[t] = softplus(W_e @ x[t])
+        d[t] = exp(-0.2 * einsum("c,cn->cn", e[t], exp(A)))
+        S[t] = d[t] * S[t-1] + outer(e[t] * u[t], B @ x[t])
+        u[t] = W_u @ x[t]
+        y[t] = einsum("cn,n->c", S[t], C @ x[t]) + einsum("c,cn->c", D, S[t])
+    """,
+    "letters_of_einsum": """
+        T: hidden, place, other
+        C: hidden, other
+        J: place, other
+        k: scalar
+        s: scalar
+        o: hidden
+        a[t] = tanh(einsum("ji,i->j", W, x[t]) + U @ h[t-1])
+        p[t] = tanh(einsum("ijk,ik->ij", T, C[t-1]))
+        q[t] = tanh(einsum("ij->j", p[t]) + einsum("ijk->j", T) / 9)
+        r[t] = tanh(einsum("ijk,jk->i", T, outer(q[t], g)) + einsum("ijk,ikl->jl", T, K) @ g @ J)
+        G[t] = einsum("i,j->ji", a[t], h[t-1])
+        e[t] = einsum("ij->i", U) * tanh(einsum("ij,ji->", G[t], U)) + einsum("ij->", p[t]) * k / 9
+        A[t] = einsum("i,ij->ij", a[t], C[t-1]) + einsum("ijk,j->ik", T, q[t]) / 9
+        C[t] = 0.3 * outer(r[t], g) + 0.5 * A[t]
+        s[t] = tanh(einsum("ij,ij->", p[t], B) + einsum("ij,kj->", p[t], B)) / 9
+        m[t] = einsum("ij,ij->i", C[t], einsum("ji->ij", D)) / 9 + einsum(",i->i", k, a[t])
+        o[t] = einsum("i,i->i", a[t], b) * (s[t] + einsum("i,i->", h[t-1], a[t]) / 9)
+        z[t] = einsum("i,j->i", r[t], q[t]) + o[t] + einsum("ij,kj->ik", p[t], B) @ h[t-1]
+        h[t] = tanh(m[t] + z[t] / 9 + e[t] / 9)
     """,
     "letters": """
         Γ_u[t] = σ(W_u @ [a[t-1], x[t]] + b_u)

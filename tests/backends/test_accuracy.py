@@ -11,7 +11,7 @@ import pytest
 from elman.backends.c_compile import compile_library
 
 pytestmark = pytest.mark.c
-FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "sqrt", "softplus")
+FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "sqrt", "softplus", "sin", "cos", "floor", "round")
 REAL = {"float32": "float", "float64": "double"}
 
 
@@ -61,6 +61,11 @@ def points(dtype: str, name: str) -> np.ndarray:
     dense = random.uniform(-top, top, 200_000)
     near = random.uniform(-2, 2, 200_000)
     powers = 2.0 ** random.uniform(np.log2(float(info.tiny)) + 1, np.log2(top), 100_000)
+    halves = np.arange(-2000, 2000) / 2  # where rounding turns
+    whole = 2.0 ** np.arange(info.nmant - 3, info.nmant + 4)  # where fractions end
+    ends = np.concatenate([whole + k / 4 for k in range(-4, 5)])
+    if name in ("floor", "round"):
+        powers = np.concatenate([powers, halves, ends, -ends])
     x = np.concatenate([dense, near, powers, -powers]).astype(dtype)
     return np.abs(x) if name in ("log", "sqrt") else x
 
@@ -88,7 +93,16 @@ def test_within_a_few_units_of_the_last_place(kernels, name, record_property):
     assert error.max() <= (2.5 if dtype == "float32" else 4.0), f"at {where!r}"
 
 
-@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+@pytest.mark.parametrize("name", ["floor", "round"])
+def test_whole_numbers_are_exact(kernels, name):
+    dtype, call = kernels
+    x = points(dtype, name)
+    found, expected = call(name, x), exact(name, x).astype(dtype)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid", "sin", "cos", "floor", "round"])
 def test_infinities_zeros_subnormals_and_what_is_no_number(kernels, name):
     dtype, call = kernels
     info = np.finfo(dtype)

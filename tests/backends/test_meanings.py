@@ -10,8 +10,10 @@ import pytest
 from elman.backends import c_groups_write, groups, numpy_
 from elman.backends.interpret import pointwise
 from elman.ir import ops, topological
-from elman.language import functions, unlower
+from elman.language import functions, letters, unlower
+from elman.language.write_latex import AROUND, COMMANDS, INFIX, SIGNS
 from elman.passes.differentiate import VJP
+from elman.passes.randomness import training
 from elman.passes.shapes import LOWER
 from tests.backends import table
 
@@ -41,7 +43,7 @@ def test_the_tables_of_c():
     assert set(c_groups_write.C) == POINTWISE
     # leaf, const and size stand inside the expressions that use them; fill spreads in its tile;
     # total is written by the loop over blocks, which adds block to block
-    inline, tile, loop = set(groups.INLINE), {"fill"}, {"total"}
+    inline, tile, loop = set(groups.INLINE), {"fill", "random"}, {"total"}
     assert set(c_groups_write.ROW) == PRIMITIVES - POINTWISE - inline - tile - loop
     assert set(groups.LANE) == POINTWISE | tile
     assert inline == {"leaf", "const", "size"}
@@ -66,20 +68,30 @@ def test_shapes_and_arity():
 def test_the_language_can_write_every_operation_of_the_elements():
     built = {builder.__name__ for builder in (f.build for f in functions.FUNCTIONS.values())}
     spelled = {name for name in POINTWISE if name in functions.FUNCTIONS}
+    spelled |= {"straight"}  # straight_through, and inside of round and step
     by_sign = {"neg", "add", "sub", "mul", "div", "pow", "less", "equal"}  # - + - * / ** < ==
     assert spelled | by_sign == POINTWISE, built
     assert ast.parse(Path(unlower.__file__).read_text("utf-8"))
 
 
+def test_the_tables_of_latex():
+    """Whatever a text can say is printed: every operator and every function has its spelling."""
+    spelled = set(AROUND) | set(COMMANDS) | set(letters.OPERATORS)
+    # einsum is printed with its letters; [a, b] and U.T are words only where a sign would mislead
+    assert set(functions.FUNCTIONS) == spelled - {"concat", "transpose"} | {"einsum"}
+    assert set(functions.OPERATORS) == set(INFIX)
+    assert set(INFIX) == set(SIGNS) | {"/", "**"}  # a fraction, an exponent
+
+
 def test_the_cells_of_the_table_use_every_primitive():
     """In a plan, forward or backward; nothing that the language can say stays untested."""
-    from elman.passes.derive import derive
+    from elman.passes.derive import derive, forward_plan
 
     used = set()
     for name in table.CELLS:
-        typed = table.cell(name).typed.cell
+        typed = training(table.cell(name).typed.cell)
         derived = derive(typed, typed.returns)
-        for plan in (derived.forward, derived.backward):
+        for plan in (derived.forward, derived.backward, forward_plan(typed)):
             roots = [v.node for _, values in plan.stages() for v in values]
             roots += [carry.next for carry in plan.carries]
             used |= {n.op for n in topological(roots)}

@@ -21,26 +21,30 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(c_run, "thread_count", lambda: 1)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", [name for name in table.CELLS if name not in table.STRAIGHT])
 def test_every_gradient_against_central_differences(name):
     given = data(name, SMALL)
     found = given.gradients(name, "numpy")
     for group, arrays in given.parts().items():
         for each, array in arrays.items():
+            if each in cell(name).typed.cell.frozen:
+                assert each not in found
+                continue
             slopes = np.zeros_like(array)
             for place in np.ndindex(array.shape):
                 moved = []
                 for step in (STEP, -STEP):
-                    changed = array.copy()
+                    changed = np.array(array)
                     changed[place] += step
                     change = {group: {**arrays, each: changed}}
                     moved.append(table.loss(name, given, "numpy", change))
                 slopes[place] = (moved[0] - moved[1]) / (2 * STEP)
-            assert np.max(np.abs(found[each] - slopes)) <= 1e-6, each
+            key = f"{each}[t-1]" if group == "state" and each in given.inputs else each
+            assert np.max(np.abs(found[key] - slopes)) <= 1e-6, each
 
 
 @pytest.mark.c
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", [*LIBRARY, "heads", "scaled_rows"])
 def test_two_threads_give_the_bits_of_one(name, monkeypatch):
     for shape in THREADS:
         given = data(name, shape)

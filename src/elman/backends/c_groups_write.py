@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from elman.backends.c_contract_write import contract_row
 from elman.backends.c_layout import Home, Store, shape_text, size_text
 from elman.backends.c_names import Namer, ascii_name
+from elman.backends.draws import stream_number
 from elman.backends.groups import INLINE, Group, is_product
 from elman.ir import Node
 from elman.ir.ops import POINTWISE
@@ -22,6 +24,10 @@ C: dict[str, Callable[..., str]] = {
     "sigmoid": lambda a: f"vsigmoid({a})",
     "relu": lambda a: f"vrelu({a})",
     "softplus": lambda a: f"vsoftplus({a})",
+    "floor": lambda a: f"vfloor({a})",
+    "round": lambda a: f"vround({a})",
+    "sin": lambda a: f"vsin({a})",
+    "cos": lambda a: f"vcos({a})",
     "add": lambda a, b: f"{a} + {b}",
     "sub": lambda a, b: f"{a} - {b}",
     "mul": lambda a, b: f"{a} * {b}",
@@ -31,6 +37,7 @@ C: dict[str, Callable[..., str]] = {
     "minimum": lambda a, b: f"vminimum({a}, {b})",
     "less": lambda a, b: f"vless({a}, {b})",
     "equal": lambda a, b: f"vequal({a}, {b})",
+    "straight": lambda a, b: a,
     "where": lambda c, a, b: f"vwhere({c}, {a}, {b})",
 }
 
@@ -173,6 +180,9 @@ class _Body:
             self._variable(n, f"*(const vec *){self.tiles[n]}")
         elif n.op == "fill":  # a scalar spreads by itself
             self.names[n] = self._operand(n.args[0])
+        elif n.op == "random":
+            words = ", ".join(self._operand(arg) for arg in n.args)
+            self._variable(n, f"vrandom({stream_number(n.attr[0])}u, {words}, unit)")
         elif n.op in POINTWISE:
             self._variable(n, C[n.op](*[self._operand(arg) for arg in n.args]))
         else:
@@ -225,7 +235,7 @@ def _row_group(group: Group, name: str, scope: Scope) -> str:
     (n,) = group.nodes
     lines = [_row_argument(k, arg, scope) for k, arg in enumerate(n.args)]
     first, *others = (store.home for store in scope.stores[n])
-    lines.append(f"real *out = {first.address()};")
+    lines.append(f"real *restrict out = {first.address()};")
     lines += ROW[n.op](n)
     size = shape_text(n.shape or ())
     lines += [f"memcpy({home.address()}, out, ({size}) * sizeof(real));" for home in others]
@@ -245,33 +255,6 @@ def _row_argument(k: int, arg: Node, scope: Scope) -> str:
     return f"const real *a{k} = {scope.homes[arg].address()};"
 
 
-def _contract_row(n: Node) -> list[str]:
-    inputs, output = n.attr.split("->")
-    words = inputs.split(",")
-    sizes = {
-        letter: size_text(size)
-        for word, arg in zip(words, n.args, strict=True)
-        for letter, size in zip(word, arg.shape or (), strict=True)
-    }
-    loops = [f"for (long {c} = 0; {c} < {sizes[c]}; {c}++)" for c in output]
-    inner = [f"for (long {c} = 0; {c} < {sizes[c]}; {c}++)" for c in sizes if c not in output]
-    factors = " * ".join(f"a{k}[{_index(word, sizes)}]" for k, word in enumerate(words))
-    return [
-        " ".join([*loops, "{"]),
-        "  real s = 0;",
-        "  " + " ".join([*inner, f"s += {factors};"]),
-        f"  out[{_index(output, sizes)}] = s;",
-        "}",
-    ]
-
-
-def _index(word: str, sizes: Mapping[str, str]) -> str:
-    text = ""
-    for letter in word:
-        text = f"({text}) * {sizes[letter]} + {letter}" if text else letter
-    return text or "0"
-
-
 def _amax_row(n: Node) -> list[str]:
     size = shape_text(n.args[0].shape or ())
     return [
@@ -279,6 +262,12 @@ def _amax_row(n: Node) -> list[str]:
         f"for (long i = 1; i < {size}; i++) s = a0[i] > s || a0[i] != a0[i] ? a0[i] : s;",
         "out[0] = s;",
     ]
+
+
+def _cumsum_row(n: Node) -> list[str]:
+    size = shape_text(n.shape or ())
+    order = f"i = {size} - 1; i >= 0; i--" if n.attr else f"i = 0; i < {size}; i++"
+    return ["real s = 0;", f"for (long {order}) out[i] = s += a0[i];"]
 
 
 def _concat_row(n: Node) -> list[str]:
@@ -320,8 +309,9 @@ def _embed_row(n: Node) -> list[str]:
 
 
 ROW: dict[str, Callable[[Node], list[str]]] = {
-    "contract": _contract_row,
+    "contract": contract_row,
     "amax": _amax_row,
+    "cumsum": _cumsum_row,
     "concat": _concat_row,
     "slice": _slice_row,
     "embed": _embed_row,

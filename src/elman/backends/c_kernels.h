@@ -99,6 +99,16 @@ INLINE vec vtanh(vec x) {
   return less_one / (less_one + (real)2);
 }
 INLINE vec vrelu(vec x) { return pick(x <= 0, all(0), x); }
+/* beside 2^(mantissa bits) there is room for whole numbers only: adding it rounds, halves to even */
+INLINE vec vround(vec x) {
+  const real whole = IS_FLOAT ? (real)8388608.0 : (real)4503599627370496.0;
+  const vec size = vabs(x), near = (size + whole) - whole;
+  return pick(size < whole, (vec)((mask)near | ((mask)x & (mask)all((real)-0.0))), x);
+}
+INLINE vec vfloor(vec x) {
+  const vec near = vround(x);
+  return near - pick(near > x, all(1), all(0));
+}
 INLINE vec vsign(vec x) { return pick(x > 0, all(1), pick(x < 0, all(-1), x)); }
 INLINE vec vmaximum(vec a, vec b) { return pick((a > b) | (a != a), a, b); }
 INLINE vec vminimum(vec a, vec b) { return pick((a < b) | (a != a), a, b); }
@@ -116,10 +126,33 @@ INLINE vec vwhere(vec c, vec a, vec b) { return pick(c != 0, a, b); }
 #define MATH(NAME, X) (IS_FLOAT ? (real)NAME##f((float)(X)) : (real)NAME((double)(X)))
 BY_LANE(vlog, MATH(log, a))
 BY_LANE(vsqrt, MATH(sqrt, a))
+BY_LANE(vsin, MATH(sin, a))
+BY_LANE(vcos, MATH(cos, a))
 BY_LANE(vsoftplus, (a > 0 ? a : 0) + MATH(log1p, MATH(exp, a > 0 ? -a : a)))
 INLINE vec vpow(vec x, vec y) {
   for (long i = 0; i < LANES; i++) x[i] = IS_FLOAT ? (real)powf((float)x[i], (float)y[i]) : (real)pow((double)x[i], (double)y[i]);
   return x;
+}
+
+/* ---- random numbers: backends/draws.py says what they are; the words are whole and below 2^24 ------------------ */
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
+typedef int32_t whole __attribute__((vector_size(4 * LANES)));
+#define MIX(NAME, TYPE)                             \
+  INLINE TYPE NAME(TYPE word) {                     \
+    word += 0x9E3779B9u;                            \
+    word = (word ^ (word >> 16)) * 0x21F0AAADu;     \
+    word = (word ^ (word >> 15)) * 0xD35A2D97u;     \
+    return word ^ (word >> 15);                     \
+  }
+MIX(mix, uint32_t)
+MIX(mix_all, bits)
+INLINE vec vrandom(uint32_t stream, vec seed, vec row, vec step, long unit) {
+  const uint32_t s = (uint32_t)(int32_t)seed[0], r = (uint32_t)(int32_t)row[0], t = (uint32_t)(int32_t)step[0];
+  const uint32_t one = mix(mix(mix(mix(s) ^ stream) ^ r) ^ t), other = mix(mix(mix(mix(~s) ^ stream) ^ r) ^ t);
+  bits entry;
+  for (long i = 0; i < LANES; i++) entry[i] = (uint32_t)(unit + i);
+  const bits found = mix_all(mix_all(entry ^ one) ^ other) >> 8;
+  return __builtin_convertvector((whole)found, vec) * (real)(1.0 / 16777216);
 }
 
 /* ---- the product: tile[m][n] = sum over k of a[m, k] * b[k, n], in registers ---------------------------------
@@ -180,15 +213,17 @@ static void pack(real *to, const real *w, long n, long k, long step_n, long step
       for (long i = i0; i < i0 + LANES; i++) to[j * wide + i] = i < width ? w[i * step_n + j * step_k] : 0;
 }
 
-/* out[i, j] += sum over rows r of a[r, i] * b[r, j], for rows i of one chunk and one panel of j */
+/* out[i, j] += sum over rows r of a[r, i] * b[r, j], for rows i of one chunk and one panel of j;
+   rows of a and b lie step_a and step_b apart */
 #define CHUNK 96
-static void add_outer(real *out, const real *a, long m, const real *b, long n, long rows, long chunk, long p, real *packed) {
+static void add_outer(real *out, const real *a, long step_a, long m, const real *b, long step_b, long n, long rows,
+                      long chunk, long p, real *packed) {
   const long width = panel_width(n, p), nv = vectors(width), end = least(m, (chunk + 1) * CHUNK);
-  pack(packed - p * PANEL * rows, b, n, rows, 1, n, p);
+  pack(packed - p * PANEL * rows, b, n, rows, 1, step_b, p);
   for (long i = chunk * CHUNK; i < end;) {
     const long ni = tile_rows(end - i);
     real tile[ROWS * PANEL] __attribute__((aligned(64)));
-    tiles[nv - 1][ni - 1](tile, rows, a + i, 1, m, packed);
+    tiles[nv - 1][ni - 1](tile, rows, a + i, 1, step_a, packed);
     for (long r = 0; r < ni; r++, i++)
       for (long j = 0; j < width; j++) out[i * n + p * PANEL + j] += tile[r * PANEL + j];
   }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from elman.backends.c_names import Namer
+from elman.backends.groups import matrix_of
 from elman.ir import Node, Plan, Shape, Value, topological
 from elman.ir.sizes import names as size_names
 
@@ -93,6 +94,27 @@ class Store(NamedTuple):
     optional: bool
 
 
+class Packed(NamedTuple):
+    """A weight as products read it: its first `split` axes are the rows of a matrix."""
+
+    matrix: Node
+    split: int
+    transposed: bool
+
+    @property
+    def rows(self) -> str:
+        return shape_text((self.matrix.shape or ())[: self.split])
+
+    @property
+    def columns(self) -> str:
+        return shape_text((self.matrix.shape or ())[self.split :])
+
+    @property
+    def sizes(self) -> tuple[str, str]:
+        """(outputs, inputs) of a product as C."""
+        return (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
+
+
 class Layout:
     """The fields of one plan's struct; leaves and states at once, values as stages place them."""
 
@@ -101,7 +123,7 @@ class Layout:
         self.buffers: list[Buffer] = []
         self.pointers: list[str] = []  # the field of each buffer
         self.memory: dict[str, Memory] = {}  # what lies in scratch where the caller gives no array
-        self.packs: dict[tuple[Node, bool], str] = {}  # (matrix, transposed) -> field
+        self.packs: dict[Packed, str] = {}  # -> field
         self.homes: dict[Node, Home] = {}
         self.outputs: dict[str, tuple[str, str]] = {}  # public name -> role and key of its buffer
         self.sizes = _sizes(plan)
@@ -183,12 +205,14 @@ class Layout:
 
     def pack(self, product: Node) -> str:
         """The field of a product's packed matrix."""
-        matrix, transposed = product.args[0], product.attr == "ij,i->j"
-        if (matrix, transposed) not in self.packs:
+        matrix, read = product.args[0], matrix_of(product.attr)
+        assert read is not None
+        packed = Packed(matrix, *read)
+        if packed not in self.packs:
             leaf = matrix if matrix.op == "leaf" else matrix.args[0]
-            wish = f"packed_{leaf.attr.name}" + ("_T" if transposed else "")
-            self.packs[matrix, transposed] = self.fields(("pack", matrix, transposed), wish)
-        return self.packs[matrix, transposed]
+            wish = f"packed_{leaf.attr.name}" + ("_T" if packed.transposed else "")
+            self.packs[packed] = self.fields(("pack", packed), wish)
+        return self.packs[packed]
 
     def struct(self) -> str:
         """The struct of a plan, once everything is placed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from elman.backends.c_contract_write import contract_cost
 from elman.backends.c_groups_write import group_panels
-from elman.backends.c_layout import Home, Layout, shape_text, size_text
+from elman.backends.c_layout import Home, Layout, Packed, shape_text, size_text
 from elman.backends.groups import Group
-from elman.ir import Carry, Node
-from elman.passes.schedule import operands
+from elman.ir import Carry
 
 
 @dataclass
@@ -32,7 +32,7 @@ def write_loop(layout: Layout, stages: list[Stage], totals: list[str]) -> str:
             _step(layout, by_name["scan"]),
             _tasks(layout, "totals", totals),
             _run(layout),
-            _entry(layout),
+            _entry(layout, stages),
         ]
     )
 
@@ -85,8 +85,8 @@ def _layout(layout: Layout) -> str:
         if memory.in_blocks:
             lines.append(f"my->{layout.block(name)} = my->{name} ? NULL : at;")
         lines.append(f"if (!my->{name}) my->{name} = at, at += room({memory.size});")
-    for (matrix, transposed), name in layout.packs.items():
-        n, k = _matrix_sizes(matrix, transposed)
+    for packed, name in layout.packs.items():
+        n, k = packed.sizes
         lines.append(f"my->{name} = at, at += room(packed_size({n}, {k}));")
     lines.append("my->panel = at, at += room(threads * my->block * my->B * PANEL);")
     p = layout.prefix
@@ -102,10 +102,10 @@ def _layout(layout: Layout) -> str:
 
 def _pack(layout: Layout) -> str:
     lines: list[str] = []
-    for (matrix, transposed), name in layout.packs.items():
-        n, k = _matrix_sizes(matrix, transposed)
-        source, row = _source(layout, matrix)
-        steps = f"1, {row}" if transposed else f"{row}, 1"
+    for packed, name in layout.packs.items():
+        n, k = packed.sizes
+        source, row = _source(layout, packed)
+        steps = f"1, {row}" if packed.transposed else f"{row}, 1"
         lines.append(
             f"for (long p = 0; p < panels({n}); p++) if (task++ % threads == id) "
             f"pack(my->{name}, {source}, {n}, {k}, {steps}, p);"
@@ -113,64 +113,15 @@ def _pack(layout: Layout) -> str:
     return _tasks(layout, "pack", lines)
 
 
-def _source(layout: Layout, matrix: Node) -> tuple[str, str]:
+def _source(layout: Layout, packed: Packed) -> tuple[str, str]:
     """Where a matrix begins, and the length of its rows in memory."""
+    matrix = packed.matrix
     if matrix.op == "leaf":
-        return f"my->{layout.homes[matrix].field}", size_text((matrix.shape or ())[1])
+        return f"my->{layout.homes[matrix].field}", packed.columns
     axis, start, _ = matrix.attr
     columns = size_text((matrix.args[0].shape or ())[1])
     offset = size_text(start) if axis == 1 else f"{size_text(start)} * {columns}"
     return f"my->{layout.homes[matrix.args[0]].field} + {offset}", columns
-
-
-def _matrix_sizes(matrix: Node, transposed: bool) -> tuple[str, str]:
-    """(outputs, inputs) of a product."""
-    rows, columns = (size_text(size) for size in matrix.shape or ())
-    return (columns, rows) if transposed else (rows, columns)
-
-
-# ---- totals ----
-
-
-def write_total(layout: Layout, n: Node, home: Home) -> str:
-    """The C statement that adds one block's steps and rows to a total."""
-    sides = [layout.homes[arg] for arg in operands(n)]
-    if n.attr != "tb" or any(side.over != "tb" for side in sides):
-        return _add_one_by_one(sides, n, home)
-    return _add_outer(sides, n, home) if len(sides) == 2 else _add_rows(sides[0], home)
-
-
-def _add_outer(sides: list[Home], n: Node, home: Home) -> str:
-    a, b = sides
-    rows, columns = map(size_text, n.shape or ())
-    return (
-        f"for (long i = 0; i < ({rows} + CHUNK - 1) / CHUNK; i++) "
-        f"for (long p = 0; p < panels({columns}); p++) if (task++ % threads == id) "
-        f"add_outer(my->{home.field}, {a.address('r0')}, {rows}, {b.address('r0')}, "
-        f"{columns}, r1 - r0, i, p, my->panel + id * my->block * my->B * PANEL);"
-    )
-
-
-def _add_rows(side: Home, home: Home) -> str:
-    return (
-        f"if (task++ % threads == id) add_rows(my->{home.field}, {side.address('r0')}, "
-        f"{shape_text(home.shape)}, r1 - r0);"
-    )
-
-
-def _add_one_by_one(sides: list[Home], n: Node, home: Home) -> str:
-    """For what varies over less than time and batch: as often as it is used."""
-    into = home.address()
-    if len(sides) == 2:
-        (rows, columns), (a, b) = map(size_text, n.shape or ()), (s.address() for s in sides)
-        work = (
-            f"for (long i = 0; i < {rows}; i++) for (long j = 0; j < {columns}; j++) "
-            f"({into})[i * {columns} + j] += ({a})[i] * ({b})[j];"
-        )
-    else:
-        size = shape_text(home.shape)
-        work = f"for (long i = 0; i < {size}; i++) ({into})[i] += ({sides[0].address()})[i];"
-    return f"if (task++ % threads == id) for (long row = r0; row < r1; row++) {work}"
 
 
 # ---- time ----
@@ -313,11 +264,13 @@ void {p}(long T, long B, const long *sizes, real **arrays, real *scratch, int th
 """
 
 
-def _entry(layout: Layout) -> str:
+def _entry(layout: Layout, stages: list[Stage]) -> str:
+    rowwise = [g.nodes[0] for stage in stages for _, g in stage.calls if not g.is_tile]
     arrays = [f"my->{name} = arrays[{k}];" for k, name in enumerate(layout.pointers)]
     sizes = [f"my->n_{name} = sizes[{k}];" for k, name in enumerate(layout.sizes)]
-    terms = [f"(double){n} * {k}" for pack in layout.packs for n, k in [_matrix_sizes(*pack)]]
+    terms = [f"(double){n} * {k}" for n, k in (packed.sizes for packed in layout.packs)]
     terms += [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
+    terms += [contract_cost(n) for n in rowwise if n.op == "contract" and n.over]
     return ENTRY.format(
         p=layout.prefix,
         arrays=_lines(arrays, 2),

@@ -18,7 +18,7 @@ KERNELS = """
 REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE
 BLOCK_ROWS real vec mask all pick load store least share pack panels panel_width vectors
 packed_size barrier team tiles add_outer add_rows tile_rows clamp polynomial exp_parts two_to
-room rows run_of_rows block_steps work_threads step_mode
+bits whole mix mix_all MIX vrandom room rows run_of_rows block_steps work_threads step_mode
 """
 # keywords of C, names that its headers define, and those of c_kernels.h
 RESERVED = {*KEYWORDS.split(), *HEADERS.split(), *KERNELS.split()}

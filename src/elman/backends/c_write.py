@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
+from elman.backends.c_contract_write import write_total
 from elman.backends.c_groups_write import Scope, write_group
 from elman.backends.c_layout import Buffer, Home, Layout, Store
-from elman.backends.c_loop_write import Stage, write_loop, write_total
+from elman.backends.c_loop_write import Stage, write_loop
 from elman.backends.c_names import Namer
 from elman.backends.groups import Group, arrange, stored
 from elman.ir import Node, Plan, Value, topological

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from elman.errors import BackendProblem, NameProblem, ShapeProblem, WeightProble
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
 from elman.passes.bind import Given, bind_sizes
+from elman.passes.initial import initial_cell
+from elman.passes.randomness import STEPS_TAKEN, WORDS, counts_steps, evaluation, training
 from elman.passes.shapes import Typed
 from elman.passes.system import system_of
 
@@ -23,6 +26,20 @@ Arrays = dict[str, Array]
 BACKENDS = ("auto", "numpy", "torch", "c")
 # multiply-adds below which the reference is done before a compiler has started
 WORTH_COMPILING = 2e7
+SEEDS = 2**24  # so many a float32 tells apart
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for: arrays by name, sizes, and how to run."""
+
+    inputs: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    state: Mapping[str, Any] | None = None
+    sizes: Mapping[str, int] | None = None
+    steps: int | None = None  # where no input counts them
+    seed: int | None = None  # None: the mean of what is random
+    dtype: Any = None
 
 
 @dataclass(frozen=True)
@@ -30,57 +47,92 @@ class Call:
     """A cell with everything that one run of it needs."""
 
     cell: Cell
-    arrays: Arrays  # inputs (T, B, ...), weights and constants
+    arrays: Arrays  # inputs (T, B, ...), weights, constants, and the words of what is drawn
     state: Arrays  # (B, ...)
     sizes: Mapping[str, int]
     steps: int
     batch: int
     batched: bool
     dtype: Any
+    start: Cell | None = None  # computed the states that were not given
+    taken: float | None = None  # the steps before this run, where no equation counts them
 
     @property
     def lead(self) -> tuple[int, int]:
         return self.steps, self.batch
 
 
-def prepare(
-    typed: Typed,
-    surface: Cell,
-    inputs: Mapping[str, Any],
-    weights: Mapping[str, Any],
-    state: Mapping[str, Any] | None,
-    sizes: Mapping[str, int],
-    dtype: Any,
-    spell: Callable[[Node], str],
-) -> Call:
+def prepare(typed: Typed, surface: Cell, request: Request, spell: Callable[[Node], str]) -> Call:
     """Check names and shapes, find the sizes, give every array its full shape and one dtype."""
-    roles = _roles(typed)
-    keys = [carry.key for carry in system_of(typed.cell).carries]
+    keys = tuple(carry.key for carry in system_of(typed.cell).carries)
+    counted = counts_steps(typed.cell) and STEPS_TAKEN not in keys
     constants = dict(surface.constants)
-    _check_names("input", inputs, roles["input"], (), "E405")
-    _check_names("weight", weights, roles["parameter"], tuple(constants), "E501")
-    _check_names("state", state or {}, (), tuple(keys), "E406")
-    found = {name: number_array("inputs", name, value) for name, value in inputs.items()}
-    kind = _dtype(dtype, found)
-    arrays = {
-        name: number_array("weights", name, v) for name, v in {**constants, **weights}.items()
-    }
-    before = {key: number_array("state", key, v) for key, v in (state or {}).items()}
+    _check_all(typed, request, (*keys, *((STEPS_TAKEN,) if counted else ())))
+    found = {name: number_array("inputs", name, v) for name, v in request.inputs.items()}
+    kind = _dtype(request.dtype, found)
+    weights = {**constants, **request.weights}
+    arrays = {name: number_array("weights", name, v) for name, v in weights.items()}
+    before = {key: number_array("state", key, v) for key, v in (request.state or {}).items()}
+    new = None if request.seed is None else np.zeros(1)  # evaluation counts on, but does not begin
+    taken = before.pop(STEPS_TAKEN, new) if counted else None
     over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
-    batched = _is_batched(typed, found, over)
+    batched = _is_batched(typed, found, over, before)
     found, given = _inputs(typed, found, over, batched)
     given |= _given(typed, arrays, before)
-    numbers, shapes = bind_sizes(typed, given, sizes, surface, spell)
-    steps, batch = _lead(found, over, before, typed)
+    numbers, shapes = bind_sizes(typed, given, request.sizes or {}, surface, spell)
+    steps, batch = _lead(found, over, before, typed, request.steps)
     full = {name: a.reshape(shapes[name]) for name, a in arrays.items()}
     for name, a in found.items():
         full[name] = a.reshape(a.shape[: len(over[name])] + shapes[name])
-    for key in keys:
+    for key, a in before.items():
         tail = tuple(number(size, numbers) for size in typed.shape(key))
-        before[key] = np.broadcast_to(before.get(key, np.zeros(())), (batch, *tail))
-    of_kind = {name: a.astype(kind) for name, a in full.items()}
-    states = {key: before[key].astype(kind) for key in keys}
-    return Call(typed.cell, of_kind, states, numbers, steps, batch, batched, kind)
+        before[key] = np.broadcast_to(a, (batch, *tail))
+    arrays, before = ({n: a.astype(kind) for n, a in group.items()} for group in (full, before))
+    call = Call(typed.cell, arrays, before, numbers, steps, batch, batched, kind)
+    if taken is not None:
+        call = replace(call, taken=float(taken.ravel()[0]))
+    return _started(_drawn(call, request.seed), keys)
+
+
+def _drawn(call: Call, seed: int | None) -> Call:
+    """What is random as its mean, or drawn from a seed."""
+    if seed is None:
+        return replace(call, cell=evaluation(call.cell))
+    whole = -1 if isinstance(seed, bool) or not hasattr(seed, "__index__") else operator.index(seed)
+    if not 0 <= whole < SEEDS:
+        rule = f"A seed is a whole number from 0 to {SEEDS - 1}."
+        raise WeightProblem("E507", f"seed={seed!r} is no seed", rule=rule, fix="Pass seed=0.")
+    counter = call.state.get(STEPS_TAKEN, np.zeros(1)).ravel()[0]
+    first = counter if call.taken is None else call.taken
+    words = (np.asarray(whole), np.arange(call.batch), first + np.arange(call.steps))
+    drawn = {n: a.astype(call.dtype) for n, a in zip(WORDS, words, strict=True)}
+    return replace(call, cell=training(call.cell), arrays={**call.arrays, **drawn})
+
+
+def _started(call: Call, keys: Sequence[str]) -> Call:
+    """Every state with a value: given, computed by its line before the first step, or zero."""
+    start = initial_cell(call.cell, call.state)
+    found: Arrays = {}
+    if start is not None:
+        found, _ = _interpreted(replace(call, cell=start, state={}, steps=1), start.outputs)
+    state = {}
+    for key in keys:
+        tail = tuple(number(size, call.sizes) for size in call.cell.state_shape(key))
+        value = call.state.get(key, np.zeros((call.batch, *tail), call.dtype))
+        state[key] = found[key][0] if key in found else value
+    return replace(call, state=state, start=start)
+
+
+def _check_all(typed: Typed, request: Request, keys: tuple[str, ...]) -> None:
+    needed = {role: typed.cell.names(role) for role in interpret.USER}
+    _check_names("input", request.inputs, needed["input"], (), "E405")
+    constants = tuple(name for name, _ in typed.cell.constants)
+    _check_names("weight", request.weights, needed["parameter"], constants, "E501")
+    _check_names("state", {} if request.state is None else request.state, (), keys, "E406")
+    if request.sizes is not None and not isinstance(request.sizes, Mapping):
+        example = next(iter(typed.aliases), "hidden")
+        headline, fix = "sizes are given by name, as a dict", f'As in sizes={{"{example}": 3}}.'
+        raise ShapeProblem("E207", headline, fix=fix)
 
 
 def _given(typed: Typed, weights: Arrays, state: Arrays) -> dict[str, Given]:
@@ -89,13 +141,15 @@ def _given(typed: Typed, weights: Arrays, state: Arrays) -> dict[str, Given]:
         name: Given(a.shape, f'the array given as weights["{name}"]') for name, a in weights.items()
     }
     for key, a in state.items():
+        sizes = typed.shape(key)
+        if a.ndim > len(sizes) + 1:
+            headline = f"the state {key} has {a.ndim} axes: {a.shape}"
+            rule = f"It is ({', '.join(('B', *sizes))}): a row for each of B sequences."
+            fix = "Pass state[0] where torch's axis of layers stands before them."
+            raise WeightProblem("E503", headline, rule=rule, fix=fix)
         tail = a.shape[1:] if a.ndim > len(typed.shape(key)) else a.shape
         found[key] = Given(tail, f'the array given as state["{key}"]')
     return found
-
-
-def _roles(typed: Typed) -> dict[str, tuple[str, ...]]:
-    return {role: typed.cell.names(role) for role in interpret.USER}
 
 
 def _check_names(
@@ -162,14 +216,19 @@ def _dtype(dtype: Any, inputs: Arrays) -> Any:
     return np.result_type(*kinds) if kinds else np.dtype(np.float64)
 
 
-def _is_batched(typed: Typed, inputs: Arrays, over: Mapping[str, str]) -> bool:
-    """Whether the inputs have a batch axis; a vector stream of one axis is T steps of size 1."""
+def _is_batched(typed: Typed, inputs: Arrays, over: Mapping[str, str], state: Arrays) -> bool:
+    """Whether there is a batch axis; a vector stream of one axis is T steps of size 1.
+
+    Where no input could have one, a state says.
+    """
     extra = [
         a.ndim - len(typed.shape(name)) - (1 if "t" in over[name] else 0)
         for name, a in inputs.items()
         if "b" in over[name]
     ]
-    return any(more >= 1 for more in extra)
+    return any(
+        more >= 1 for more in extra or [a.ndim - len(typed.shape(k)) for k, a in state.items()]
+    )
 
 
 def _inputs(
@@ -197,12 +256,17 @@ def _inputs(
     return found, given
 
 
-def _lead(inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed) -> tuple[int, int]:
+def _lead(
+    inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed, asked: int | None
+) -> tuple[int, int]:
+    """The number of steps and of sequences."""
     steps = {n: a.shape[0] for n, a in inputs.items() if "t" in over[n]}
     batch = {n: a.shape[over[n].index("b")] for n, a in inputs.items() if "b" in over[n]}
     for key, a in state.items():
         if a.ndim > len(typed.shape(key)) and a.shape[0] != 1:
             batch[f"state {key}"] = a.shape[0]
+    if asked is not None:
+        steps["steps="] = _whole_steps(asked)
     for what, found in (("steps", steps), ("sequences", batch)):
         if len(set(found.values())) > 1:
             words = ", ".join(f"{name} has {count}" for name, count in found.items())
@@ -213,13 +277,21 @@ def _lead(inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed) 
             "E212",
             "nothing says how many steps to run",
             rule="The steps are counted by an input at [t], and the cell has none.",
-            fix="Add one: 'x: scalar' on a line of its own, and + 0 * x[t] in an equation.",
+            fix="Pass steps=10.",
         )
     if 0 in steps.values() or 0 in batch.values():
         raise ShapeProblem(
             "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
         )
     return next(iter(steps.values())), next(iter(batch.values()), 1)
+
+
+def _whole_steps(steps: object) -> int:
+    whole = steps if isinstance(steps, int | np.integer) and not isinstance(steps, bool) else 0
+    if whole < 1:
+        rule = "A number of steps is a whole number, 1 or more."
+        raise ShapeProblem("E212", f"steps={steps!r} is no number of steps", rule=rule)
+    return int(whole)
 
 
 def choose(call: Call, backend: str) -> str:
@@ -231,6 +303,8 @@ def choose(call: Call, backend: str) -> str:
             rule=f"There are {', '.join(BACKENDS)}.",
             fix=nearest(str(backend), BACKENDS) or None,
         )
+    if not call.arrays and not call.state:  # nothing that could be handed to another
+        return "numpy"
     if backend != "auto":
         return backend
     work = sum(a.size for a in call.arrays.values()) * call.steps * call.batch
@@ -239,17 +313,25 @@ def choose(call: Call, backend: str) -> str:
 
 def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arrays]:
     """The outputs named, (T, B, ...), and the final states, (B, ...)."""
+    data = (call.cell, call.arrays, call.state)
     if backend == "c":
-        return c_run.forward(call.cell, call.arrays, call.state, call.sizes, call.lead, outputs)
-    if backend == "torch":
+        found, final = c_run.forward(*data, call.sizes, call.lead, outputs)
+    elif backend == "torch":
         torch_ = _torch_backend()
-        found, final = torch_.forward(
-            call.cell, *torch_.tensors(call.arrays, call.state), call.sizes, call.lead, outputs
-        )
-        return torch_.arrays(found), torch_.arrays(final)
-    spread, before = _spread(call), {key: a[None] for key, a in call.state.items()}
+        tensors = torch_.tensors(call.arrays, call.state)
+        given = torch_.forward(call.cell, *tensors, call.sizes, call.lead, outputs)
+        found, final = map(torch_.arrays, given)
+    else:
+        found, final = _interpreted(call, outputs)
+    if call.taken is not None:
+        final = {**final, STEPS_TAKEN: np.full(call.batch, call.taken + call.steps, call.dtype)}
+    return found, final
+
+
+def _interpreted(call: Call, outputs: tuple[str, ...]) -> tuple[Arrays, Arrays]:
+    before = {key: a[None] for key, a in call.state.items()}
     found, final = interpret.forward(
-        call.cell, spread, before, NUMPY, call.sizes, call.steps, outputs
+        call.cell, _spread(call), before, NUMPY, call.sizes, call.steps, outputs
     )
     shaped = {n: np.broadcast_to(a, call.lead + a.shape[2:]) for n, a in found.items()}
     return (
@@ -268,27 +350,38 @@ def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tu
         found, initial = c_run.gradients(*data, call.sizes, call.lead)
     elif backend == "torch":
         torch_ = _torch_backend()
-        found, initial = torch_.gradients(*data, call.sizes, call.lead)
-        found, initial = torch_.arrays(found), torch_.arrays(initial)
+        given = torch_.gradients(*data, call.sizes, call.lead)
+        found, initial = map(torch_.arrays, given)
     else:
-        before, last = ({k: a[None] for k, a in d.items()} for d in (call.state, final))
-        found, initial = interpret.gradients(
-            call.cell, _spread(call), before, cotangents, last, NUMPY, call.sizes, call.steps
-        )
-        initial = {key: a[0] for key, a in initial.items()}
+        found, initial = _interpreted_gradients(call, cotangents, final)
     shaped = {  # what no cotangent reaches has the gradient zero
         name: np.array(found.get(f"d_{name}", np.zeros_like(a)), dtype=call.dtype).reshape(a.shape)
         for name, a in call.arrays.items()
     }
     tails = {key: a.shape for key, a in call.state.items()}
-    return shaped, {
+    before = {
         key: np.array(np.broadcast_to(initial[key], tails[key]), dtype=call.dtype) for key in tails
     }
+    if call.start is not None:  # what reaches a state before the first step goes on to its line
+        first = replace(call, cell=call.start, state={}, steps=1)
+        reaching = {key: before[key][None] for key in call.start.outputs}
+        further, _ = _interpreted_gradients(first, reaching, {})
+        for name in shaped.keys() & {name.removeprefix("d_") for name in further}:
+            shaped[name] += further[f"d_{name}"].reshape(shaped[name].shape)
+    return shaped, before
+
+
+def _interpreted_gradients(call: Call, cotangents: Arrays, final: Arrays) -> tuple[Arrays, Arrays]:
+    before, last = ({k: a[None] for k, a in d.items()} for d in (call.state, final))
+    found, initial = interpret.gradients(
+        call.cell, _spread(call), before, cotangents, last, NUMPY, call.sizes, call.steps
+    )
+    return found, {key: a[0] for key, a in initial.items()}
 
 
 def _spread(call: Call) -> Arrays:
     leaves = {n.attr.name: n for n in call.cell.leaves if n.attr.role in interpret.USER}
-    return {name: expand(leaves[name].over, a) for name, a in call.arrays.items()}
+    return {name: expand(n.over, call.arrays[name]) for name, n in leaves.items()}
 
 
 def _torch_backend() -> Any:

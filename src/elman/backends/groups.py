@@ -16,7 +16,7 @@ from elman.ir.ops import POINTWISE
 from elman.passes.schedule import is_view
 from elman.passes.transpose import CHEAP
 
-LANE = (*POINTWISE, "fill")  # what happens lane by lane; a scalar that is filled spreads by itself
+LANE = (*POINTWISE, "fill", "random")  # what happens lane by lane; a scalar that is filled spreads
 INLINE = ("leaf", "const", "size")
 
 
@@ -36,10 +36,23 @@ class Group:
 
 def is_product(n: Node) -> bool:
     """A weight matrix times a vector that varies, the one product that is tiled."""
-    if n.op != "contract" or n.attr not in ("ij,j->i", "ij,i->j") or n.args[1].over == "":
+    if n.op != "contract" or len(n.args) != 2 or matrix_of(n.attr) is None:
         return False
-    matrix = n.args[0]
-    return matrix.over == "" and (matrix.op == "leaf" or is_view(matrix))
+    matrix, vector = n.args
+    return matrix.over == "" != vector.over and (matrix.op == "leaf" or is_view(matrix))
+
+
+def matrix_of(spec: str) -> tuple[int, bool] | None:
+    """How "ij,j->i" and "ijk,ij->k" read a weight as a matrix: (axes of its rows, transposed).
+
+    Axes side by side are one: `W: heads, head, input` has heads * head rows.
+    """
+    inputs, output = spec.split("->")
+    matrix, vector = inputs.split(",")
+    if "" in (vector, output) or matrix not in (output + vector, vector + output):
+        return None
+    transposed = matrix == vector + output
+    return len(vector if transposed else output), transposed
 
 
 def arrange(roots: Iterable[Node]) -> tuple[Group, ...]:

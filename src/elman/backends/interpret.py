@@ -13,6 +13,7 @@ from elman.ir import Cell, Node, Plan, topological
 from elman.ir.ops import POINTWISE
 from elman.ir.sizes import number
 from elman.passes.derive import derive, forward_plan
+from elman.passes.schedule import operands
 from elman.passes.transpose import past_name
 
 Array = Any  # numpy.ndarray or torch.Tensor
@@ -25,7 +26,7 @@ class Ops:
 
     apply: Mapping[str, Callable[[Node, list[Array], Mapping[str, int]], Array]]
     join: Callable[[list[Array]], Array]  # concatenates over time
-    outer_sum: Callable[[Array, Array], Array]  # (T, B, i), (T, B, j) -> (1, 1, i, j)
+    outer_sum: Callable[[str, Array, Array], Array]  # a contraction, summed over T and B
     sum_over: Callable[[Array, tuple[int, ...]], Array]  # keeps the axes
 
 
@@ -186,9 +187,9 @@ class _Run:
     def total(self, n: Node, env: Env) -> Array:
         """The sum over a block's steps and rows; an outer product is never formed."""
         inner = n.args[0]
-        if inner.op == "contract" and inner.attr == "i,j->ij" and n.attr == "tb":
+        if operands(n) == inner.args:
             self._compute(topological(inner.args), env)
-            return self.ops.outer_sum(*(env[arg] for arg in inner.args))
+            return self.ops.outer_sum(inner.attr, *(env[arg] for arg in inner.args))
         self._compute(topological([inner]), env)
         return self.ops.sum_over(env[inner], tuple("tb".index(axis) for axis in n.attr))
 

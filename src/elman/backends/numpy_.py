@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from elman.backends.draws import BITS, draw, stream_number
 from elman.backends.interpret import Ops, pointwise, slice_of
 from elman.ir import Node
 from elman.ir.sizes import number
@@ -31,6 +33,10 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "relu": lambda a: np.maximum(a, 0),
     "softplus": lambda a: np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))),
+    "floor": np.floor,
+    "round": np.rint,
+    "sin": np.sin,
+    "cos": np.cos,
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -40,6 +46,7 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "minimum": np.minimum,
     "less": lambda a, b: np.less(a, b).astype(np.result_type(a, b)),
     "equal": lambda a, b: np.equal(a, b).astype(np.result_type(a, b)),
+    "straight": lambda a, b: np.broadcast_arrays(a, b)[0],
     "where": lambda c, a, b: np.where(c != 0, a, b),
 }
 
@@ -56,6 +63,11 @@ def _fill(n: Node, args: list[Array], sizes: Sizes) -> Array:
     return np.broadcast_to(a.reshape(a.shape + (1,) * len(shape)), a.shape + shape)
 
 
+def _cumsum(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    way = slice(None, None, -1 if n.attr else 1)
+    return np.cumsum(args[0][..., way], axis=-1)[..., way]
+
+
 def _embed(n: Node, args: list[Array], sizes: Sizes) -> Array:
     assert n.shape is not None
     a = args[0]
@@ -69,11 +81,12 @@ def _concat(n: Node, args: list[Array], sizes: Sizes) -> Array:
     return np.concatenate([np.broadcast_to(a, (steps, batch, a.shape[2])) for a in args], axis=2)
 
 
-def _outer_sum(a: Array, b: Array) -> Array:
-    """(T, B, i) and (T, B, j), summed over T and B -> (1, 1, i, j)."""
+def _outer_sum(spec: str, a: Array, b: Array) -> Array:
+    """A contraction of (T, B, ...) and (T, B, ...), summed over T and B -> (1, 1, ...)."""
     lead = np.broadcast_shapes(a.shape[:2], b.shape[:2])
-    rows = [np.broadcast_to(v, lead + v.shape[2:]).reshape(-1, v.shape[2]) for v in (a, b)]
-    return np.asarray(rows[0].T @ rows[1])[None, None]
+    rows = [np.broadcast_to(v, lead + v.shape[2:]) for v in (a, b)]
+    whole = "TB" + spec.replace(",", ",TB")
+    return np.asarray(np.einsum(whole, *rows, optimize=True))[None, None]
 
 
 def _join(parts: list[Array]) -> Array:
@@ -83,12 +96,22 @@ def _join(parts: list[Array]) -> Array:
     return np.concatenate(spread, axis=0)
 
 
+def _random(n: Node, args: list[Array], sizes: Sizes) -> Array:
+    name, axes = n.attr
+    shape = tuple(number(size, sizes) for size in axes)
+    entry = np.arange(math.prod(shape)).reshape(shape)
+    seed, row, step = (a.astype(np.int64).reshape(a.shape + (1,) * len(shape)) for a in args)
+    return np.asarray(draw(stream_number(name), seed, row, step, entry) / 2**BITS)
+
+
 STRUCTURAL = {
     "const": lambda n, args, sizes: np.full((1, 1), n.attr),
     "size": lambda n, args, sizes: np.full((1, 1), float(number(n.attr, sizes))),
     "contract": _contract,
     "amax": lambda n, args, sizes: args[0].max(axis=tuple(range(2, args[0].ndim))),
+    "cumsum": _cumsum,
     "fill": _fill,
+    "random": _random,
     "concat": _concat,
     "slice": lambda n, args, sizes: args[0][slice_of(n, sizes)],
     "embed": _embed,

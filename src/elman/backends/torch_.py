@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
 
 from elman.backends import interpret
+from elman.backends.draws import BITS, draw, stream_number
 from elman.backends.interpret import Ops, expand, pointwise, slice_of
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
@@ -18,6 +20,12 @@ Sizes = Mapping[str, int]
 
 def _where(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(c != 0, a, b)
+
+
+def _straight(a: Tensor, b: Tensor) -> Tensor:
+    """Exactly the value of a; any derivative, of any order, is that of b."""
+    nothing = b - b.detach()  # 0, or no number where b is infinite
+    return a.detach() + torch.where(nothing == 0, nothing, torch.zeros_like(nothing))
 
 
 POINTWISE = {
@@ -31,6 +39,10 @@ POINTWISE = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "softplus": lambda a: torch.clamp(a, min=0) + torch.log1p(torch.exp(-torch.abs(a))),
+    "floor": torch.floor,
+    "round": torch.round,
+    "sin": torch.sin,
+    "cos": torch.cos,
     "add": torch.add,
     "sub": torch.sub,
     "mul": torch.mul,
@@ -40,6 +52,7 @@ POINTWISE = {
     "minimum": torch.minimum,
     "less": lambda a, b: (a < b).to(torch.promote_types(a.dtype, b.dtype)),
     "equal": lambda a, b: (a == b).to(torch.promote_types(a.dtype, b.dtype)),
+    "straight": _straight,
     "where": _where,
 }
 
@@ -59,6 +72,12 @@ def _fill(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
     return a.reshape(a.shape + (1,) * len(shape)).expand(a.shape + shape)
 
 
+def _cumsum(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
+    if n.attr:
+        return args[0].flip(-1).cumsum(-1).flip(-1)
+    return args[0].cumsum(-1)
+
+
 def _embed(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
     assert n.shape is not None
     a = args[0]
@@ -68,15 +87,24 @@ def _embed(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
     return out
 
 
+def _random(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
+    name, axes = n.attr
+    shape = tuple(number(size, sizes) for size in axes)
+    entry = torch.arange(math.prod(shape), device=args[0].device).reshape(shape)
+    seed, row, step = (a.to(torch.int64).reshape(a.shape + (1,) * len(shape)) for a in args)
+    found = draw(stream_number(name), seed, row, step, entry)
+    return found.to(torch.promote_types(args[0].dtype, torch.float32)) / 2**BITS
+
+
 def _concat(n: Node, args: list[Tensor], sizes: Sizes) -> Tensor:
     steps, batch = (max(a.shape[k] for a in args) for k in (0, 1))
     return torch.cat([a.expand(steps, batch, a.shape[2]) for a in args], dim=2)
 
 
-def _outer_sum(a: Tensor, b: Tensor) -> Tensor:
+def _outer_sum(spec: str, a: Tensor, b: Tensor) -> Tensor:
     lead = torch.broadcast_shapes(a.shape[:2], b.shape[:2])
-    rows = [v.expand(lead + v.shape[2:]).reshape(-1, v.shape[2]) for v in (a, b)]
-    return (rows[0].T @ rows[1])[None, None]
+    rows = [v.expand(lead + v.shape[2:]) for v in (a, b)]
+    return torch.einsum("TB" + spec.replace(",", ",TB"), *rows)[None, None]
 
 
 def _join(parts: list[Tensor]) -> Tensor:
@@ -96,7 +124,11 @@ def table(like: Tensor) -> Ops:
         "size": lambda n, args, sizes: constant(float(number(n.attr, sizes))),
         "contract": _contract,
         "amax": lambda n, args, sizes: args[0].amax(dim=tuple(range(2, args[0].ndim))),
+        "cumsum": _cumsum,
         "fill": _fill,
+        "random": _random,
+        # beside half precision a draw is of float32, until it is compared
+        "less": lambda n, args, sizes: LIFTED["less"](n, args, sizes).to(like.dtype),
         "concat": _concat,
         "slice": lambda n, args, sizes: args[0][slice_of(n, sizes)],
         "embed": _embed,

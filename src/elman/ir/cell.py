@@ -39,9 +39,14 @@ class Cell:
         return tuple(equation for equation in self.equations if equation.per_step)
 
     @property
+    def roots(self) -> tuple[Node, ...]:
+        """What every equation computes, then the states before the first step."""
+        return (*(e.value for e in self.equations), *(value for _, value in self.initial))
+
+    @property
     def leaves(self) -> list[Node]:
         """Every leaf of every equation, in order of first use."""
-        return leaves(equation.value for equation in self.equations)
+        return leaves(self.roots)
 
     def names(self, role: str) -> tuple[str, ...]:
         """The names in one role (of a state its key: `h`, or `h[t-2]` for the second delay)."""
@@ -57,8 +62,11 @@ class Cell:
         """The node that the equation of `name` computes."""
         return next(equation.value for equation in self.equations if equation.name == name)
 
+    def past(self, key: str) -> Node:
+        """A leaf that reads the past of what a state's key names."""
+        name = key.partition("[")[0]
+        return next(n for n in self.leaves if n.attr.role == "state" and n.attr.name == name)
+
     def state_shape(self, key: str) -> Shape:
         """The shape of a state by its key, once the cell has shapes."""
-        name = key.partition("[")[0]
-        found = next(n.shape for n in self.leaves if n.attr.role == "state" and n.attr.name == name)
-        return found or ()
+        return self.past(key).shape or ()

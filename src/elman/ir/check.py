@@ -28,10 +28,14 @@ def check_cell(cell: Cell, typed: bool) -> None:
     names = [equation.name for equation in cell.equations]
     assert len(names) == len(set(names)), f"two equations with one name: {names}"
     assert set(cell.returns) <= set(cell.outputs), f"returns {cell.returns} of {cell.outputs}"
-    check_nodes([equation.value for equation in cell.equations], typed)
+    check_nodes(cell.roots, typed)
     for equation in cell.equations:
         if not equation.per_step:
             assert equation.value.over == "", f"{equation.name} varies over {equation.value.over}"
+    for key, value in cell.initial:
+        assert "t" not in value.over, f"{key} before the first step reads a step: {value}"
+        if typed:
+            assert value.shape == cell.state_shape(key), f"{key} starts with another shape"
 
 
 def check_system(system: System) -> None:

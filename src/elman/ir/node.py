@@ -19,7 +19,9 @@ class Leaf:
     """What a leaf stands for: a stream, a state, a parameter, a constant, or a value held."""
 
     name: str
-    role: str  # input state parameter constant; in plans also value (of an earlier stage), given
+    # input, state, parameter, constant; random: uniform in [0, 1), until a pass draws it or takes
+    # its mean; in plans also value (of an earlier stage) and given
+    role: str
     over: str = "tb"  # what it varies over: "tb", "t", "b" or ""
     lag: int = 0  # h[t-1] has lag 1
     shape: Shape | None = None

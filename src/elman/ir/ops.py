@@ -12,8 +12,14 @@ from typing import Any
 from elman.ir import sizes
 from elman.ir.node import Node, Shape, shape_rule
 
-UNARY = ("neg", "exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus")
-BINARY = ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "less", "equal")
+UNARY = (
+    *("neg", "exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus"),
+    *("floor", "round", "sin", "cos"),  # round: a half to the even neighbour
+)
+BINARY = (
+    *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "less", "equal"),
+    "straight",  # straight(a, b): the value of a, the derivative of b
+)
 TERNARY = ("where",)  # where(condition, a, b): the condition is 0 or not
 POINTWISE = (*UNARY, *BINARY, *TERNARY)
 
@@ -21,10 +27,16 @@ POINTWISE = (*UNARY, *BINARY, *TERNARY)
 # fill: attr shape, a scalar repeated                size: attr size name, its number as a scalar
 # concat: vectors joined                             slice: attr (axis, start, length)
 # embed: attr (axis, start, length), zeros around    total: attr "tb", the sum over time and batch
-STRUCTURAL = ("contract", "amax", "fill", "size", "concat", "slice", "embed", "total")
+# cumsum: attr whether from the last entry to the first; of a vector
+# random: attr (name of the stream, shape), of (seed, row, step), uniform in [0, 1)
+STRUCTURAL = (
+    *("contract", "amax", "cumsum", "fill", "size", "concat", "slice", "embed", "total"),
+    "random",
+)
 
 PRIMITIVES = ("leaf", "const", *POINTWISE, *STRUCTURAL)
-SURFACE = ("matmul", "transpose", "sum", "mean")  # before the shapes pass only
+# before the shapes pass only; einsum: attr "hij,hj->hi"
+SURFACE = ("matmul", "transpose", "sum", "mean", "einsum")
 
 ARITY = dict.fromkeys(UNARY, 1) | dict.fromkeys(BINARY, 2) | dict.fromkeys(TERNARY, 3)
 
@@ -69,6 +81,11 @@ def _fill(args: tuple[Node, ...], attr: Shape) -> Shape | None:
     return attr
 
 
+@shape_rule("random")
+def _random(args: tuple[Node, ...], attr: tuple[str, Shape]) -> Shape | None:
+    return attr[1]
+
+
 @shape_rule("concat")
 def _concat(args: tuple[Node, ...], attr: Any) -> Shape | None:
     parts: list[str] = []
@@ -86,8 +103,8 @@ def _slice(args: tuple[Node, ...], attr: tuple[int, str, str]) -> Shape | None:
     return None if shape is None else (*shape[:axis], length, *shape[axis + 1 :])
 
 
-@shape_rule("total")
-def _total(args: tuple[Node, ...], attr: str) -> Shape | None:
+@shape_rule("total", "cumsum")
+def _as_argument(args: tuple[Node, ...], attr: str) -> Shape | None:
     return args[0].shape
 
 

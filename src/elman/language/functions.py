@@ -2,7 +2,8 @@
 
 Macros expand to primitives when the text is read; `layer_norm` and `rms_norm` add 1e-5 under the
 root, as torch's LayerNorm does; `gelu` is the tanh form of Hendrycks and Gimpel (2016,
-arXiv:1606.08415).
+arXiv:1606.08415). `round`, `step` and `straight_through` have the value of one thing and the
+derivative of another: the straight-through estimator of Bengio et al. (2013, arXiv:1308.3432).
 """
 
 from __future__ import annotations
@@ -128,6 +129,66 @@ def _clip(x: Node, low: Node, high: Node) -> Node:
     return node("minimum", (node("maximum", (x, low)), high))
 
 
+def _straight(a: Node, b: Node) -> Node:
+    return node("straight", (a, b))
+
+
+def _round(x: Node) -> Node:
+    return _straight(node("round", (x,)), x)
+
+
+def _step(x: Node) -> Node:
+    return _straight(node("less", (const(0), x)), x)
+
+
+def _remainder(a: Node, b: Node) -> Node:
+    return _sub(a, _mul(b, node("floor", (_div(a, b),))))
+
+
+def _cumsum(x: Node) -> Node:
+    return node("cumsum", (x,), False)
+
+
+def _einsum(*args: Node, spec: str) -> Node:
+    return node("einsum", args, "".join(spec.split()))
+
+
+def _outer(a: Node, b: Node) -> Node:
+    return _einsum(a, b, spec="i,j->ij")
+
+
+MOST_AXES = 3  # of a value in the language
+
+
+def einsum_fault(spec: str, count: int) -> str | None:
+    """What is wrong with `spec` for `count` values, in words; None where nothing is.
+
+    >>> einsum_fault("hij,hj->hi", 2)
+    >>> einsum_fault("ii->i", 1)
+    'the letter i stands twice in ii'
+    """
+    inputs, arrow, output = "".join(spec.split()).partition("->")
+    words = inputs.split(",")
+    odd = [c for c in "".join(words) + output if not (c.isascii() and c.isalpha())]
+    if not arrow:
+        return "the letters do not say what comes out: -> is missing"
+    if odd:
+        return f"{odd[0]!r} is no letter"
+    if len(words) > 2:
+        return f"the letters are of {len(words)} values, and einsum takes one or two"
+    if len(words) != count:
+        values = f"{count} value{'s are' if count != 1 else ' is'} given"
+        return f"the letters {inputs} are of {len(words)}, and {values}"
+    for word in (*words, output):
+        twice = next((c for k, c in enumerate(word) if c in word[:k]), None)
+        if twice:
+            return f"the letter {twice} stands twice in {word}"
+        if len(word) > MOST_AXES:
+            return f"{word} has {len(word)} axes, and a value has {MOST_AXES} at most"
+    lost = next((c for c in output if c not in inputs), None)
+    return f"the letter {lost} of the result is in no value" if lost else None
+
+
 FUNCTIONS: dict[str, Function] = {
     **{op: Function(1, 1, _op(op), f"{op}(x)") for op in UNARY if op != "neg"},
     "sum": Function(1, 1, _op("sum"), "sum(x)"),
@@ -136,6 +197,12 @@ FUNCTIONS: dict[str, Function] = {
     "min": Function(1, 9, _min, "min(a, b)"),
     "where": Function(3, 3, _op("where"), "where(c, a, b)"),
     "clip": Function(3, 3, _clip, "clip(x, low, high)"),
+    "round": Function(1, 1, _round, "round(x)"),
+    "step": Function(1, 1, _step, "step(x)"),
+    "straight_through": Function(2, 2, _straight, "straight_through(a, b)"),
+    "cumsum": Function(1, 1, _cumsum, "cumsum(x)"),
+    "outer": Function(2, 2, _outer, "outer(a, b)"),
+    "einsum": Function(1, 2, _einsum, 'einsum("ij,j->i", A, b)'),
     "dot": Function(2, 2, _dot, "dot(a, b)"),
     "norm": Function(1, 1, _norm, "norm(x)"),
     "softmax": Function(1, 1, _softmax, "softmax(x)"),
@@ -158,6 +225,7 @@ FUNCTIONS |= {
         "swish": "silu",
         "logsigmoid": "log_sigmoid",
         "ReLU": "relu",
+        "heaviside": "step",
     }.items()
 }
 
@@ -187,6 +255,7 @@ OPERATORS: dict[str, Builder] = {
     "-": _sub,
     "*": _mul,
     "/": _div,
+    "%": _remainder,
     "**": _op("pow"),
     "@": _op("matmul"),
     "<": _compare("less"),

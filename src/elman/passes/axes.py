@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+MOST_PARTS = 1000  # of a concatenation of concatenations; twelve lines can ask for millions
+
 
 class Clash(Exception):
     """Two axes that cannot be equal: two numbers, or concatenations of different parts."""
@@ -21,6 +25,7 @@ class Axes:
         self.sum: dict[int, tuple[int, ...]] = {}  # root -> the axes that it concatenates
         self.origin: dict[int, str] = {}  # root with a number -> where the number comes from
         self.names: dict[str, int] = {}  # size name -> axis
+        self._first: dict[int, str] | None = None  # root -> its first name; None: to be found
 
     def new(self) -> int:
         self.parent.append(len(self.parent))
@@ -43,24 +48,28 @@ class Axes:
         return axis
 
     def unify(self, a: int, b: int) -> None:
-        """Make two axes equal, or raise Clash."""
-        a, b = self.root(a), self.root(b)
-        if a == b:
-            return
+        """Make two axes equal, and so the parts of two concatenations; or raise Clash."""
+        pairs = [(a, b)]
+        while pairs:
+            a, b = map(self.root, pairs.pop())
+            if a != b:
+                pairs += reversed(self._merge(a, b))
+
+    def _merge(self, a: int, b: int) -> list[tuple[int, int]]:
+        """Make two roots one; the parts that are equal then."""
         if a in self.number and b in self.number and self.number[a] != self.number[b]:
             raise Clash(a, b, numbers=True)
         parts_a, parts_b = self.sum.get(a, ()), self.sum.get(b, ())
         if parts_a and parts_b and len(parts_a) != len(parts_b):
             raise Clash(a, b, numbers=False)
         self.parent[b] = a
+        self._first = None
         if b in self.number:
             self.number[a] = self.number.pop(b)
             self.origin.setdefault(a, self.origin.pop(b))
         if parts_b:
             self.sum.setdefault(a, self.sum.pop(b))
-        if parts_a and parts_b:
-            for one, other in zip(parts_a, parts_b, strict=True):
-                self.unify(one, other)
+        return list(zip(parts_a, parts_b, strict=True)) if parts_a and parts_b else []
 
     def bind_sum(self, axis: int, parts: tuple[int, ...]) -> None:
         """The axis is the concatenation of `parts`."""
@@ -68,18 +77,26 @@ class Axes:
         self.sum[joined] = parts
         self.unify(axis, joined)
 
-    def holds_itself(self, axis: int) -> bool:
-        """Whether a concatenation has a part of its own size, or a part of a part."""
-        seen: set[int] = set()
-        stack = [self.root(axis)]
-        while stack:
-            for part in map(self.root, self.sum.get(stack.pop(), ())):
-                if part == self.root(axis):
-                    return True
-                if part not in seen:
-                    seen.add(part)
-                    stack.append(part)
-        return False
+    def circle(self) -> set[int]:
+        """The roots of concatenations that are parts of one another, of one such circle."""
+        done: set[int] = set()
+        for start in map(self.root, list(self.sum)):
+            path = {start: self._parts(start)}  # each with the parts that are still to be seen
+            while path:
+                axis, rest = next(reversed(path.items()))
+                part = next((part for part in rest if part not in done), None)
+                if part is None:
+                    path.popitem()
+                    done.add(axis)
+                elif part in path:
+                    chain = list(path)
+                    return set(chain[chain.index(part) :])
+                else:
+                    path[part] = self._parts(part)
+        return set()
+
+    def _parts(self, root: int) -> Iterator[int]:
+        return map(self.root, self.sum.get(root, ()))
 
     def settle(self, axis: int) -> bool:
         """Solve a concatenation where one number is open; whether anything was learned."""
@@ -107,29 +124,50 @@ class Axes:
 
     def call(self, axis: int, name: str) -> None:
         """Name an axis; a second name becomes an alias, a name taken elsewhere is varied."""
-        if name in self.names and self.root(self.names[name]) != self.root(axis):
-            self.call(axis, name + "_size")
-        else:
-            self.names.setdefault(name, axis)
+        while name in self.names and self.root(self.names[name]) != self.root(axis):
+            name += "_size"
+        self.names.setdefault(name, axis)
+        self._known().setdefault(self.root(axis), name)
+
+    def _known(self) -> dict[int, str]:
+        if self._first is None:
+            self._first = {}
+            for name, axis in self.names.items():
+                self._first.setdefault(self.root(axis), name)
+        return self._first
 
     def has_name(self, axis: int) -> bool:
         root = self.root(axis)
-        if root in self.number or root in self.sum:
-            return True
-        return any(self.root(known) == root for known in self.names.values())
+        return root in self.number or root in self.sum or root in self._known()
 
-    def show(self, axis: int, within: frozenset[int] = frozenset()) -> str:
-        """The size in use: a number, a sum, or the first name given; `within` ends a circle."""
-        root = self.root(axis)
-        if root in self.number:
-            return self.number[root]
-        if root in self.sum and root not in within:
-            return "+".join(self.show(part, within | {root}) for part in self.sum[root])
-        for name, known in self.names.items():
-            if self.root(known) == root:
-                return name
-        return "?"
+    def show(self, axis: int) -> str:
+        """The size in use: a number, a sum, or the first name given; a long sum is cut short."""
+        return "+".join(self._terms(axis))
+
+    def is_long(self, axis: int) -> bool:
+        """Whether it has more parts than a cell needs."""
+        return len(self._terms(axis)) > MOST_PARTS
+
+    def _terms(self, axis: int) -> list[str]:
+        terms: list[str] = []
+        within: set[int] = set()  # the sums that are being written: a part of itself ends a circle
+        waiting = [self.root(axis)]
+        while waiting and len(terms) <= MOST_PARTS:
+            root = waiting.pop()
+            if root < 0:
+                within.remove(~root)
+            elif root in self.sum and root not in self.number and root not in within:
+                within.add(root)
+                waiting += [~root, *reversed([*self._parts(root)])]
+            else:
+                terms.append(self.number.get(root) or self._known().get(root, "?"))
+        return [*terms[:MOST_PARTS], "..."] if waiting and max(waiting) >= 0 else terms
 
     def aliases(self) -> dict[str, str]:
         """Every name that was given, and the size in use for it."""
-        return {name: self.show(axis) for name, axis in self.names.items()}
+        shown: dict[int, str] = {}
+        for axis in self.names.values():
+            root = self.root(axis)
+            if root not in shown:
+                shown[root] = self.show(root)
+        return {name: shown[self.root(axis)] for name, axis in self.names.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from elman.errors import Fact, ShapeProblem, WeightProblem, nearest
@@ -55,7 +55,7 @@ def bind_sizes(
 
 def _names(typed: Typed) -> list[str]:
     shapes = [n.shape or () for n in typed.cell.leaves]
-    shapes += [n.shape or () for e in typed.cell.equations for n in topological([e.value])]
+    shapes += [n.shape or () for n in topological(typed.cell.roots)]
     return [
         part for shape in shapes for size in shape for part in size.split("+") if not part.isdigit()
     ]
@@ -148,6 +148,9 @@ class _Binding:
             f"{name} is {show(array.shape)}, and the cell needs {numbers}",
             facts=[Fact(name, show(array.shape), f"from {array.origin}"), *facts],
             rule=f"{name} is {words} in the equations; only axes of size 1 may be left out.",
+            fix=f"A product of the matrix {name} and a vector is written {name} @ x[t]."
+            if (len(array.shape), len(wanted)) == (2, 1) and name[0].isupper()
+            else None,
         )
 
     def _options(self, name: str, shape: Shape) -> list[Shape]:
@@ -179,20 +182,19 @@ def _explain(binding: _Binding, surface: Cell, spell: Callable[[Node], str]) -> 
     size, value, origin = binding.clash
     shapes: dict[Node, Shape] = {}
     origins: dict[Node, str] = {}
-    for e in surface.equations:
-        for n in topological([e.value]):
-            if n.op == "leaf":
-                shapes[n], origins[n] = _leaf_shape(n, binding)
-                continue
-            problem = _meet(n, shapes, origins, spell, binding)
-            if problem is not None:
-                return problem
-            shapes[n] = _result(n, shapes)
-            sources = [origins[arg] for arg in n.args if shapes[arg] and origins.get(arg)]
-            if sources and n.op == "matmul":
-                origins[n] = sources[0]
-            elif sources and n.op in POINTWISE:  # a size that was named says more than an array
-                origins[n] = min(sources, key=lambda source: source.startswith("from the array"))
+    for n in topological(surface.roots):
+        if n.op == "leaf":
+            shapes[n], origins[n] = _leaf_shape(n, binding)
+            continue
+        problem = _meet(n, shapes, origins, spell, binding)
+        if problem is not None:
+            return problem
+        shapes[n] = _result(n, shapes)
+        sources = [origins[arg] for arg in n.args if shapes[arg] and origins.get(arg)]
+        if sources and n.op == "matmul":
+            origins[n] = sources[0]
+        elif sources and n.op in POINTWISE:  # a size that was named says more than an array
+            origins[n] = min(sources, key=lambda source: source.startswith("from the array"))
     first = binding.origins.get(size, "the cell's own numbers")
     known = _say_number(size, binding)
     return ShapeProblem(
@@ -231,11 +233,46 @@ def _result(n: Node, shapes: Mapping[Node, Shape]) -> Shape:
             return args[0][:-1] + args[1][1:]
         case "transpose":
             return args[0][::-1]
+        case "einsum":
+            found = {c: size for sizes in _of_letters(n, args) for c, size in sizes.items()}
+            return tuple(found.get(c, 0) for c in n.attr.split("->")[1])
+        case "cumsum":
+            return args[0]
+        case "fill":  # a number among the parts of a list
+            return tuple(map(int, n.attr))
         case "concat":
             return (sum(arg[0] for arg in args),)
         case op if op in POINTWISE:
             return max(args, key=len, default=())
     return ()
+
+
+def _of_letters(n: Node, shapes: Iterable[Shape]) -> list[dict[str, int]]:
+    """What each letter of an einsum counts to, value by value; 0 where that is not known."""
+    words = n.attr.split("->")[0].split(",")
+    return [dict(zip(word, shape, strict=False)) for word, shape in zip(words, shapes, strict=True)]
+
+
+def _clash(n: Node, args: list[Shape], names: list[str]) -> tuple[str, str] | None:
+    """Where the shapes of an operation's arguments do not fit: (what it does, the rule)."""
+    if n.op == "matmul" and len(args) == 2:
+        which = "second" if len(args[0]) == 2 else "last"
+        rule = f"The {which} axis of {names[0]} must equal the size of {names[1]}."
+        pairs, verb = [(args[0][-1], args[1][0])], "joins an axis of {} with an axis of {}"
+    elif n.op == "einsum" and len(args) == 2:
+        ones, others = _of_letters(n, args)
+        pairs = [(ones[c], others[c]) for c in ones if c in others]
+        rule = "Axes with the same letter have one size."
+        verb = "joins an axis of {} with an axis of {}"
+    elif n.op in POINTWISE and len(args) > 1:
+        whole = show(args[0]), show(args[1])
+        bad = args[0] != args[1] and 0 not in (*args[0], *args[1])
+        rule = "Values that are added or multiplied elementwise have one size."
+        return ("puts together {} and {}".format(*whole), rule) if bad else None
+    else:
+        return None
+    apart = [pair for pair in pairs if pair[0] != pair[1] and 0 not in pair]
+    return (verb.format(*apart[0]), rule) if apart else None
 
 
 def _meet(
@@ -247,29 +284,29 @@ def _meet(
 ) -> ShapeProblem | None:
     """The error of one operation whose arguments do not fit each other."""
     args = [arg for arg in n.args if shapes[arg]]
-    if n.op == "matmul" and len(args) == 2:
-        left, right = (shapes[arg] for arg in args)
-        bad, verb = left[-1] != right[0] and 0 not in (left[-1], right[0]), "joins an axis of"
-        numbers = f"{left[-1]} with an axis of {right[0]}"
-        rule = f"The second axis of {spell(args[0])} must equal the size of {spell(args[1])}."
-    elif n.op in POINTWISE and len(args) > 1:
-        left, right = (shapes[arg] for arg in args[:2])
-        bad, verb = left != right and 0 not in (*left, *right), "puts together"
-        numbers = f"{show(left)} and {show(right)}"
-        rule = "Values that are added or multiplied elementwise have one size."
-    else:
+    found = _clash(n, [shapes[arg] for arg in args], [spell(arg) for arg in args])
+    if found is None:
         return None
-    if not bad:
-        return None
+    does, rule = found
     facts = [Fact(spell(a), show(shapes[a]), origins.get(a, "")) for a in args[:2]]
     return ShapeProblem(
         "E203",
-        f"{spell(n)} {verb} {numbers}",
+        f"{spell(n)} {does}",
         facts=facts,
         rule=rule,
-        fix=_fix(args, shapes, origins, binding, spell) if n.op == "matmul" else None,
+        fix=_fix(args, shapes, origins, binding, spell)
+        if n.op == "matmul"
+        else _other(args, shapes),
         subject=n,
     )
+
+
+def _other(args: list[Node], shapes: Mapping[Node, Shape]) -> str | None:
+    """How a weight gets the size of what it is added to."""
+    for arg, other in (args[1::-1], args[:2]):
+        if arg.op == "leaf" and arg.attr.role == "parameter" and shapes[arg]:
+            return f"Pass {arg.attr.name} as {show(shapes[other])}."
+    return None
 
 
 def _fix(
@@ -282,6 +319,11 @@ def _fix(
     if args[0].op != "leaf" or args[0].attr.role != "parameter":
         return None
     shape = (*shapes[args[0]][:-1], shapes[args[1]][0])
+    name = args[0].attr.name
+    sizes = binding.typed.shape(name)
+    if len(shape) == 2 and sizes[0] != sizes[1] and shapes[args[0]][0] == shape[1]:
+        turned = show(shapes[args[0]][::-1])
+        return f"{name} is the other way round: pass it transposed, as {turned}."
     typed = binding.typed.shape(args[0].attr.name)
     if typed[0] == typed[-1]:
         shape = (shape[-1],) * len(shape)

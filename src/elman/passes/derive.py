@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from elman.ir import Cell, Plan, System
+from elman.ir import Cell, Node, Plan, System, node, rebuild
 from elman.ir.check import holds
+from elman.passes.regroup import map_system, roots
 from elman.passes.schedule import schedule
 from elman.passes.system import system_of
-from elman.passes.transpose import transpose
+from elman.passes.transpose import transpose, value_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
     known = {value.name for value in system.outputs}
     saved = tuple(value for value in transposed.saved if value.name not in known)
     system = System(system.name, system.carries, (*system.outputs, *saved), labels=system.labels)
+    system = map_system(system, rebuild(roots(system), _as_value))
     return Derivation(
         holds(schedule(holds(system))),
         holds(schedule(holds(transposed.system))),
@@ -36,6 +38,11 @@ def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
     )
 
 
+def _as_value(old: Node, args: tuple[Node, ...]) -> Node:
+    return value_of(node(old.op, args, old.attr))
+
+
+@functools.lru_cache(maxsize=256)
 def forward_plan(cell: Cell, outputs: tuple[str, ...] | None = None) -> Plan:
     """The plan that computes only the outputs named (default: what the cell returns)."""
     return holds(schedule(holds(system_of(cell, outputs))))

@@ -48,6 +48,10 @@ VJP: dict[str, Callable[[Node, Node, tuple[Node, ...]], Gradients]] = {
     "sigmoid": lambda g, y, a: (mul(g, mul(y, _one_minus(y))),),
     "relu": lambda g, y, a: (make("where", make("less", const(0), y), g, const(0)),),
     "softplus": lambda g, y, a: (mul(g, make("sigmoid", a[0])),),
+    "floor": lambda g, y, a: (None,),
+    "round": lambda g, y, a: (None,),
+    "sin": lambda g, y, a: (mul(g, make("cos", a[0])),),
+    "cos": lambda g, y, a: (make("neg", mul(g, make("sin", a[0]))),),
     "add": lambda g, y, a: (g, g),
     "sub": lambda g, y, a: (g, make("neg", g)),
     "mul": lambda g, y, a: (mul(g, a[1]), mul(g, a[0])),
@@ -63,6 +67,7 @@ VJP: dict[str, Callable[[Node, Node, tuple[Node, ...]], Gradients]] = {
     "minimum": lambda g, y, a: (mul(g, _tie_share(a[0], a[1])), mul(g, _tie_share(a[1], a[0]))),
     "less": lambda g, y, a: (None, None),
     "equal": lambda g, y, a: (None, None),
+    "straight": lambda g, y, a: (None, g),
     "where": lambda g, y, a: (
         None,
         make("where", a[0], g, const(0)),
@@ -70,8 +75,10 @@ VJP: dict[str, Callable[[Node, Node, tuple[Node, ...]], Gradients]] = {
     ),
     "contract": lambda g, y, a: _contract(g, y, a),
     "amax": lambda g, y, a: _amax(g, y, a),
+    "cumsum": lambda g, y, a: (make("cumsum", g, attr=not y.attr),),
     "fill": lambda g, y, a: (_sum(g),),
     "size": lambda g, y, a: (),
+    "random": lambda g, y, a: (None, None, None),
     "concat": lambda g, y, a: _concat(g, a),
     "slice": lambda g, y, a: (
         make("embed", g, attr=(y.attr[0], y.attr[1], _axis(a[0], y.attr[0]))),
@@ -89,24 +96,38 @@ def _axis(n: Node, axis: int) -> str:
 
 
 def _sum(g: Node) -> Node:
-    letters = "ijkl"[: len(g.shape or ())]
+    letters = "ijklmn"[: len(g.shape or ())]
     return make("contract", g, attr=f"{letters}->") if letters else g
 
 
 def _contract(g: Node, y: Node, args: tuple[Node, ...]) -> Gradients:
     inputs, output = y.attr.split("->")
-    letters = inputs.split(",")
     if len(args) == 1:
-        if output == "":
-            return (make("fill", g, attr=args[0].shape),)
-        return (make("contract", g, attr=f"{output}->{letters[0]}"),)
-    found = []
-    for own, other, arg in ((letters[0], letters[1], args[1]), (letters[1], letters[0], args[0])):
-        if output == "":  # a dot product: the cotangent is a scalar
-            found.append(mul(g, arg))
-        else:
-            found.append(make("contract", g, arg, attr=f"{output},{other}->{own}"))
-    return tuple(found)
+        return (_spread(g, output, inputs, args[0]),)
+    words = inputs.split(",")
+    ways = ((words[0], words[1], args[1]), (words[1], words[0], args[0]))
+    if output == "":  # a dot product: the cotangent is a scalar
+        return tuple(
+            mul(g, other if own == word else make("contract", other, attr=f"{word}->{own}"))
+            for own, word, other in ways
+        )
+    # every letter is in two of the three words: what one argument lacks the others have
+    return tuple(
+        make("contract", g, other, attr=f"{output},{word}->{own}") for own, word, other in ways
+    )
+
+
+def _spread(g: Node, output: str, inputs: str, arg: Node) -> Node:
+    """The cotangent of a sum is that of each term: `g` with the axes that were summed."""
+    assert arg.shape is not None
+    missing = "".join(c for c in inputs if c not in output)
+    if output == "":
+        return make("fill", g, attr=arg.shape)
+    if not missing:
+        return make("contract", g, attr=f"{output}->{inputs}")
+    sizes = tuple(arg.shape[inputs.index(c)] for c in missing)
+    ones = make("fill", const(1), attr=sizes)
+    return make("contract", g, ones, attr=f"{output},{missing}->{inputs}")
 
 
 def _amax(g: Node, y: Node, args: tuple[Node, ...]) -> Gradients:

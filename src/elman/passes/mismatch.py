@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 from elman.errors import Fact, ShapeProblem
 from elman.ir import Node
-from elman.passes.axes import Axes, Clash
+from elman.passes.axes import MOST_PARTS, Axes, Clash
 
 Spell = Callable[[Node], str]
 AxesOf = Mapping[Node, tuple[int, ...]]
 MEETING = {  # how two values come to have one size -> (headline, rule, fix where both are numbers)
     "product": (
         "{node} joins an axis of {one} with an axis of {other}",
-        "The second axis of {left} must equal the size of {right}.",
+        "The {which} axis of {left} must equal the size of {right}.",
         "Give {left} {other} columns, or {right} the size {one}.",
+    ),
+    "einsum": (
+        "{node} joins an axis of {one} with an axis of {other}",
+        "Axes with the same letter have one size.",
+        "Make both {one} or both {other}, or give one of them another letter.",
     ),
     "pointwise": (
         "{node} puts together {one} and {other}",
@@ -66,6 +71,7 @@ class Mismatch(Exception):
         left, right = (side.name(spell) for side in self.sides)
         one, other = (_plain(axes.show(axis)) for axis in self.clash.axes)
         words = {"node": spell(self.node), "left": left, "right": right, "one": one, "other": other}
+        words["which"] = "second" if len(self.sides[0].whole) == 2 else "last"
         return ShapeProblem(
             "E203" if self.clash.numbers else "E205",
             headline.format(**words),
@@ -125,5 +131,16 @@ def unlike_its_parts(n: Node, of: AxesOf, axes: Axes, spell: Spell) -> ShapeProb
         facts=[*facts, Fact(spell(n), f"({axes.number[whole]})", _origin(whole, axes))],
         rule="A concatenation has as many values as its parts together.",
         fix=f"Declare the size of a part, as in '{open_size}: 1'." if unknown else None,
+        subject=n,
+    )
+
+
+def of_many_parts(n: Node, spell: Spell) -> ShapeProblem:
+    """A concatenation of concatenations that doubles on and on."""
+    return ShapeProblem(
+        "E217",
+        f"{spell(n)} is joined from more than {MOST_PARTS} parts",
+        rule=f"Joined values may be joined again, up to {MOST_PARTS} parts together.",
+        fix=f"Bring a part to a size of its own with a matrix: W @ {spell(n)}.",
         subject=n,
     )

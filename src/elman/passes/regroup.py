@@ -11,7 +11,7 @@ from elman.passes.simplify import rewrite, simplify
 
 def regroup(system: System) -> System:
     """Simplify, then collect in every sum the terms that no state reaches."""
-    system = _map(system, simplify(roots(system)))
+    system = map_system(system, simplify(roots(system)))
     moves = reached(system)
     parts: dict[Node, tuple[Node | None, Node | None]] = {}  # (what no state reaches, the rest)
     heavy: set[Node | None] = set()  # what is worth taking out of the loop
@@ -34,7 +34,7 @@ def regroup(system: System) -> System:
             parts[new] = (None, new)
         return new
 
-    return _map(system, rebuild(roots(system), change))
+    return map_system(system, rebuild(roots(system), change))
 
 
 def _combine(op: str, a: Node | None, b: Node | None) -> Node | None:
@@ -58,7 +58,8 @@ def reached(system: System) -> set[Node]:
     return found
 
 
-def _map(system: System, new: dict[Node, Node]) -> System:
+def map_system(system: System, new: dict[Node, Node]) -> System:
+    """The system with its nodes exchanged, each under its name."""
     return System(
         system.name,
         tuple(Carry(c.key, c.previous, new[c.next]) for c in system.carries),

@@ -8,8 +8,10 @@ from elman.ir import Carry, Node, Plan, System, Value, topological
 from elman.ir.node import substitute
 from elman.ir.ops import POINTWISE
 from elman.passes.regroup import reached, regroup
+from elman.passes.transpose import is_outer
 
 STAGES = ("invariant", "prologue", "scan", "epilogue", "totals", "final")
+LOCAL = (*POINTWISE, "random")  # done where used, rather than kept for a later stage
 
 
 def schedule(system: System) -> Plan:
@@ -71,9 +73,9 @@ def _stages(system: System, nodes: list[Node]) -> dict[Node, str]:
         elif n.over == "":
             stage[n] = "invariant"
         elif n in moves:
-            late = n.op not in POINTWISE or "epilogue" in before
+            late = n.op not in LOCAL or "epilogue" in before
             stage[n] = "epilogue" if n not in core and late else "scan"
-        elif n.op not in POINTWISE or any(arg in heavy for arg in n.args):
+        elif n.op not in LOCAL or any(arg in heavy for arg in n.args):
             heavy.add(n)
     in_loop = {n for n, s in stage.items() if s == "scan"}
     for n in reversed(nodes):
@@ -125,8 +127,7 @@ def _as_matrix(n: Node, user: Node) -> bool:
 def operands(total: Node) -> tuple[Node, ...]:
     """What a total reads: both sides of an outer product, never formed; else its argument."""
     inner = total.args[0]
-    outer = inner.op == "contract" and inner.attr == "i,j->ij" and total.attr == "tb"
-    return inner.args if outer else (inner,)
+    return inner.args if is_outer(inner) and total.attr == "tb" else (inner,)
 
 
 def _names(system: System, kept: Iterable[Node]) -> dict[Node, str]:

@@ -15,8 +15,17 @@ from elman.ir.check import holds
 from elman.ir.node import show
 from elman.ir.ops import POINTWISE
 from elman.passes.axes import Axes, Clash
-from elman.passes.mismatch import AxesOf, Mismatch, Side, Spell, inside_itself, unlike_its_parts
+from elman.passes.mismatch import (
+    AxesOf,
+    Mismatch,
+    Side,
+    Spell,
+    inside_itself,
+    of_many_parts,
+    unlike_its_parts,
+)
 from elman.passes.ranks import infer_ranks, partners
+from elman.passes.simplify import rewrite
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,8 @@ def infer_shapes(cell: Cell, spell: Spell = show) -> Typed:
     `spell` gives the user's spelling of a node.
     """
     axes = Axes()
-    ranks = infer_ranks(cell)
-    nodes = topological(equation.value for equation in cell.equations)
+    ranks = infer_ranks(cell, spell)
+    nodes = topological(cell.roots)
     of = {n: tuple(axes.new() for _ in range(ranks[n])) for n in nodes}
     try:
         _unify(cell, of, axes)
@@ -60,8 +69,8 @@ def infer_shapes(cell: Cell, spell: Spell = show) -> Typed:
         _name_sizes(cell, axes, of)  # so that the message can name them
         raise mismatch.problem(axes, spell) from None
     _settle(cell, of, axes, spell)
-    aliases = _name_sizes(cell, axes, of)
-    return Typed(holds(_rewrite(cell, axes, of)), aliases)
+    _name_sizes(cell, axes, of)
+    return Typed(holds(_rewrite(cell, axes, of)), axes.aliases())
 
 
 def _unify(cell: Cell, of: AxesOf, axes: Axes) -> None:
@@ -83,6 +92,11 @@ def _unify(cell: Cell, of: AxesOf, axes: Axes) -> None:
     for past, present in partners(cell).items():
         right = Side(called.get(present, present), of[present])
         _join("state", present, Side(past, of[past]), right, axes)
+    for key, start in cell.initial:
+        past = cell.past(key)
+        if of[start]:
+            right = Side(called.get(start, start), of[start])
+            _join("state", start, Side(past, of[past]), right, axes)
     for name, sizes in cell.declared:
         if name in {equation.name for equation in cell.equations}:
             value = cell.value(name)
@@ -119,12 +133,37 @@ def _constrain(n: Node, of: AxesOf, axes: Axes, called: Mapping[Node, str]) -> N
             _equate(of[n], of[left][:-1] + of[right][1:], axes)
         case "transpose":
             _equate(of[n], of[n.args[0]][::-1], axes)
+        case "einsum":
+            _join_letters(n, [side(arg) for arg in n.args], of, axes)
+        case "cumsum":
+            _equate(of[n], of[n.args[0]], axes)
+        case "fill":  # a number among the parts of a list
+            _equate(of[n], tuple(axes.named(size, "its number") for size in n.attr), axes)
         case "concat":
             axes.bind_sum(of[n][0], tuple(of[arg][0] for arg in n.args))
         case op if op in POINTWISE:
             wide = [arg for arg in n.args if of[arg]]
             for arg in wide:
                 _join("pointwise", n, replace(side(wide[0]), axes=of[n]), side(arg), axes)
+
+
+def _join_letters(n: Node, sides: list[Side], of: AxesOf, axes: Axes) -> None:
+    """Axes with the same letter have one size, those of the result with them."""
+    inputs, output = n.attr.split("->")
+    words = inputs.split(",")
+    if len(words) == 2:
+        shared = [c for c in words[0] if c in words[1]]
+        left, right = (
+            replace(side, axes=tuple(side.whole[word.index(c)] for c in shared))
+            for word, side in zip(words, sides, strict=True)
+        )
+        _join("einsum", n, left, right, axes)
+    found = {
+        c: axis
+        for word, side in zip(words, sides, strict=True)
+        for c, axis in zip(word, side.whole, strict=True)
+    }
+    _equate(of[n], tuple(found[c] for c in output), axes)
 
 
 def _equate(fresh: tuple[int, ...], axes_of: tuple[int, ...], axes: Axes) -> None:
@@ -145,19 +184,22 @@ def _join(kind: str, n: Node, left: Side, right: Side, axes: Axes) -> None:
 def _settle(cell: Cell, of: AxesOf, axes: Axes, spell: Spell) -> None:
     """Solve what concatenations say of numbers, and refuse what cannot be."""
     joined = [n for n in of if n.op == "concat"]
+    circle = axes.circle()
     for n in joined:
-        if axes.holds_itself(of[n][0]):
+        if axes.root(of[n][0]) in circle:
             _name_sizes(cell, axes, of)
             raise inside_itself(n, of, axes, spell)
-    while any(axes.settle(of[n][0]) for n in joined):
-        pass
+    while sum(axes.settle(of[n][0]) for n in (*joined, *reversed(joined))):
+        pass  # numbers go from parts to wholes and back, each way in one go
     for n in joined:
         if not axes.is_settled(of[n][0]):
             _name_sizes(cell, axes, of)
             raise unlike_its_parts(n, of, axes, spell)
+        if axes.is_long(of[n][0]):
+            raise of_many_parts(n, spell)
 
 
-def _name_sizes(cell: Cell, axes: Axes, of: AxesOf) -> dict[str, str]:
+def _name_sizes(cell: Cell, axes: Axes, of: AxesOf) -> None:
     """Give every axis its name, in the order of precedence of the language."""
     states = {n.attr.name: n for n in cell.leaves if n.attr.role == "state"}
     inputs = _wide_inputs(cell, of)
@@ -172,7 +214,6 @@ def _name_sizes(cell: Cell, axes: Axes, of: AxesOf) -> dict[str, str]:
         _call_all(axes, of[n], n.attr.name)
     for n, ids in of.items():
         _call_all(axes, ids, f"{n.op}_size")
-    return axes.aliases()
 
 
 def _call_all(axes: Axes, ids: tuple[int, ...], name: str) -> None:
@@ -186,12 +227,25 @@ def _rewrite(cell: Cell, axes: Axes, of: AxesOf) -> Cell:
         if old.op == "leaf":
             shape = tuple(axes.show(axis) for axis in of[old])
             return leaf(old.attr.name, old.attr.role, old.attr.over, old.attr.lag, shape)
-        lower = LOWER.get(old.op)
-        return lower(*args) if lower else node(old.op, args, old.attr)
+        return lowered(old, args)
 
-    new = rebuild((equation.value for equation in cell.equations), change)
+    new = rebuild(cell.roots, change)
     equations = tuple(Equation(e.name, new[e.value], e.per_step) for e in cell.equations)
-    return replace(cell, equations=equations)
+    initial = tuple((key, _start(new[start], new[cell.past(key)])) for key, start in cell.initial)
+    return replace(cell, equations=equations, initial=initial)
+
+
+def _start(value: Node, past: Node) -> Node:
+    """What a state is before the first step; one number fills it."""
+    return value if value.shape == past.shape else node("fill", (value,), past.shape)
+
+
+def lowered(old: Node, args: tuple[Node, ...]) -> Node:
+    """A node on typed arguments; the surface ops as the primitives that they mean."""
+    lower = LOWER.get(old.op)
+    if lower is None:
+        return node(old.op, args, old.attr)
+    return lower(*args) if old.attr is None else lower(old.attr, *args)
 
 
 def product(left: Node, right: Node) -> Node:
@@ -199,8 +253,11 @@ def product(left: Node, right: Node) -> Node:
     assert left.shape is not None and right.shape is not None
     if len(left.shape) == 2 and right.op == "concat":
         return _split(left, right)
-    spec = {(2, 1): "ij,j->i", (2, 2): "ij,jk->ik", (1, 1): "i,i->", (1, 2): "i,ij->j"}
-    return node("contract", (left, right), spec[len(left.shape), len(right.shape)])
+    middle = len(left.shape) - 1  # the last axis of the left is the first of the right
+    letters = "ijklmn"[: middle + len(right.shape)]
+    ours, theirs = letters[: middle + 1], letters[middle:]
+    spec = f"{ours},{theirs}->{ours[:-1]}{theirs[1:]}"
+    return node("contract", (left, right), spec)
 
 
 def _split(matrix: Node, joined: Node) -> Node:
@@ -216,9 +273,26 @@ def _split(matrix: Node, joined: Node) -> Node:
     return total
 
 
+def _einsum(spec: str, *values: Node) -> Node:
+    """Contractions: what only one of two values has is summed before they meet."""
+    inputs, output = spec.split("->")
+    words, args = inputs.split(","), list(values)
+    if len(args) == 2:
+        for k, other in ((0, words[1]), (1, words[0])):
+            kept = "".join(c for c in words[k] if c in other or c in output)
+            args[k], words[k] = _contracted(f"{words[k]}->{kept}", args[k]), kept
+        if "" in words or words[0] == words[1] == output:
+            args, words = [node("mul", args)], [words[0] or words[1]]  # a scalar spreads by itself
+    return _contracted(f"{','.join(words)}->{output}", *args)
+
+
+def _contracted(spec: str, *args: Node) -> Node:
+    return rewrite(node("contract", args, spec))
+
+
 def _sum(value: Node) -> Node:
     assert value.shape is not None
-    return node("contract", (value,), {0: "->", 1: "i->", 2: "ij->"}[len(value.shape)])
+    return node("contract", (value,), f"{'ijk'[: len(value.shape)]}->")
 
 
 def _mean(value: Node) -> Node:
@@ -234,4 +308,5 @@ LOWER: dict[str, Callable[..., Node]] = {
     "transpose": lambda matrix: node("contract", (matrix,), "ij->ji"),
     "sum": _sum,
     "mean": _mean,
+    "einsum": _einsum,
 }

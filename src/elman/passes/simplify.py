@@ -37,6 +37,10 @@ def rewrite(n: Node) -> Node:
             return a
         case "pow", (a, b) if _is(b, 2.0):
             return node("mul", (a, a))
+        case (("floor" | "round"), (a,)) if a.op in ("floor", "round"):
+            return a
+        case "straight", (a, b) if a is b:
+            return a
         case "contract", _:
             return _fold_transposes(n)
         case "fill", (a,) if n.shape == () or a.shape == n.shape:
@@ -84,17 +88,23 @@ def _mul(n: Node, a: Node, b: Node) -> Node:
 def _fold_transposes(n: Node) -> Node:
     """`contract` of a transposed matrix reads the matrix with its letters exchanged."""
     inputs, output = n.attr.split("->")
-    letters, args = inputs.split(","), list(n.args)
-    if n.attr == "ij->ji" and args[0].op == "contract" and args[0].attr == "ij->ji":
-        return args[0].args[0]
-    if len(args) == 2:
-        for k, arg in enumerate(args):
-            if arg.op == "contract" and arg.attr == "ij->ji":
-                letters[k], args[k] = letters[k][::-1], arg.args[0]
-    if [len(word) for word in letters] == [1, 2] and len(output) == 1:  # the matrix stands first
-        letters.reverse()
+    words, args = inputs.split(","), list(n.args)
+    for k, arg in enumerate(args):
+        if is_transposed(arg):
+            inside, outside = arg.attr.split("->")
+            words[k], args[k] = "".join(words[k][outside.index(c)] for c in inside), arg.args[0]
+    if words == [output]:
+        return args[0]
+    if len(words) == 2 and len(words[0]) < len(words[1]) and not set(words[0]) <= set(output):
+        words.reverse()  # the matrix stands first
         args.reverse()
-    return node("contract", args, _canonical(",".join(letters) + "->" + output))
+    return node("contract", args, _canonical(",".join(words) + "->" + output))
+
+
+def is_transposed(n: Node) -> bool:
+    """Whether `n` has the values of its argument with the axes in another order."""
+    inside, _, outside = n.attr.partition("->") if n.op == "contract" else ("", "", ",")
+    return len(inside) == len(outside) and "," not in inside
 
 
 def _canonical(spec: str) -> str:

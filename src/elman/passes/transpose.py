@@ -16,8 +16,25 @@ from elman.passes.differentiate import gradients
 
 CHEAP = (  # computed again rather than saved
     *("neg", "add", "sub", "mul", "less", "equal", "where", "abs", "sign", "relu"),
-    *("fill", "size"),
+    *("floor", "round", "straight", "fill", "size", "random"),
 )
+
+
+def is_outer(n: Node) -> bool:
+    """Two values multiplied without a sum: outer(a, b), or "hi,hj->hij" head by head."""
+    inputs, _, output = n.attr.partition("->") if n.op == "contract" else ("", "", "")
+    return "," in inputs and set(inputs) == {",", *output}
+
+
+def is_cheap(n: Node) -> bool:
+    """Whether a value is computed again rather than saved."""
+    return n.op in CHEAP or is_outer(n)
+
+
+def value_of(n: Node) -> Node:
+    """Of straight(a, b) only a, where the derivative is taken already."""
+    value = n.args[0] if n.op == "straight" else n
+    return value if (value.shape, value.over) == (n.shape, n.over) else n
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,7 @@ class _Save:
             if arg in self.forward
         }
         needed |= {n for n in roots if n in self.forward}
-        dear = {n for n in needed if n.op not in CHEAP and n.over and n.op not in ("leaf", "const")}
+        dear = {n for n in needed if not is_cheap(n) and n.over and n.op not in ("leaf", "const")}
         for n in topological(roots):
             if n in self.forward:
                 self._decide(n, n in needed, dear)
@@ -125,10 +142,12 @@ class _Save:
     def _decide(self, n: Node, needed: bool, dear: set[Node]) -> None:
         if n.op == "leaf":
             self.map[n] = past(n) if n.attr.role == "state" else n
+        elif value_of(n) in self.map:
+            self.map[n] = self.map[value_of(n)]
         elif n in dear or (needed and n.over and not self._cheap(n)):
             self.saved[n] = self._name(n)
             self.map[n] = given(self.saved[n], n)
-        elif n.op in CHEAP or n.over == "":
+        elif is_cheap(n) or n.over == "":
             if all(arg in self.map for arg in n.args):
                 self.map[n] = node(n.op, tuple(self.map[arg] for arg in n.args), n.attr)
         elif n.op == "const":
@@ -148,7 +167,7 @@ class _Save:
 
     def _cheap(self, n: Node) -> bool:
         """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""
-        return n.op == "const" or (n.op in CHEAP and all(arg in self.map for arg in n.args))
+        return n.op == "const" or (is_cheap(n) and all(arg in self.map for arg in n.args))
 
     def values(self) -> tuple[Value, ...]:
         return tuple(Value(name, n) for n, name in self.saved.items())
