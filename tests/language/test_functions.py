@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
 from elman.ir import Node, topological
-from elman.language import read
+from elman.language import read, write_cell
 from elman.language.functions import FUNCTIONS
 
 MEANING = {
@@ -17,7 +18,9 @@ MEANING = {
     "relu": lambda a: np.maximum(a, 0), "softplus": lambda a: np.log1p(np.exp(a)),
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power,
     "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
-    "sum": np.sum, "mean": np.mean, "amax": np.max,
+    "sum": np.sum, "mean": np.mean, "amax": np.max, "cumsum": np.cumsum,
+    "floor": np.floor, "round": np.round, "sin": np.sin, "cos": np.cos,
+    "straight": lambda a, b: a, "less": np.less,
 }  # fmt: skip
 X = np.array([0.3, 1.7, 0.9, 2.5])
 Y = np.array([1.1, 0.2, 0.9, 4.0])
@@ -33,7 +36,8 @@ def run(root: Node) -> np.ndarray:
         elif n.op == "const":
             values[n] = np.float64(n.attr)
         else:
-            values[n] = MEANING[n.op](*(values[arg] for arg in n.args))
+            meaning = partial(np.einsum, n.attr) if n.op == "einsum" else MEANING[n.op]
+            values[n] = meaning(*(values[arg] for arg in n.args))
     return values[root]
 
 
@@ -70,6 +74,14 @@ EXPECTED = {
     "logistic(x[t])": 1 / (1 + np.exp(-X)),
     "σ(x[t])": 1 / (1 + np.exp(-X)),
     "ReLU(1 - x[t])": np.maximum(1 - X, 0),
+    "round(x[t] + 0.2)": np.array([0, 2, 1, 3]),
+    "step(x[t] - 0.9)": np.array([0, 1, 0, 1]),
+    "heaviside(x[t] - 0.9)": np.array([0, 1, 0, 1]),
+    "straight_through(x[t], y[t])": X,
+    "outer(x[t], y[t])": np.outer(X, Y),
+    'einsum("i,j->ji", x[t], y[t])': np.outer(Y, X),
+    "x[t] % y[t]": np.mod(X, Y),
+    "-x[t] % y[t]": np.mod(-X, Y),
     "sum(x[t])": X.sum(),
     "mean(x[t])": X.mean(),
 }
@@ -91,3 +103,13 @@ def test_every_function_is_tested_or_a_primitive_of_its_own_name():
 def test_the_example_in_the_table_is_a_call_of_it(name):
     example = FUNCTIONS[name].example
     read("h[t] = x[t] + " + example.replace("(x", "(q"))
+
+
+@pytest.mark.parametrize("call", [call for call in EXPECTED if "[t], 2)" not in call])
+def test_a_call_is_written_as_it_was_read(call):
+    written = write_cell(read(f"h[t] = {call}").cell)
+    again = read(written).cell.value("h")
+    assert again is read(f"h[t] = {call}").cell.value("h")
+    folded = ("softmax", "norm", "gelu", "round", "step", "straight", "outer", "einsum", "cumsum")
+    if call.startswith(folded) or "%" in call:
+        assert written == f"h[t] = {call}\n"

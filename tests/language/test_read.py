@@ -157,6 +157,70 @@ def test_a_stream_per_sequence_may_be_read_without_a_step():
     assert value(text.format("v")) is value(text.format("v[t]"))
 
 
+def test_t_is_the_number_of_the_step_a_state_of_its_own_at_the_end():
+    cell = read("h[t] = x[t] / t\ny[t] = h[t-1] + sin(t)\n").cell
+    clock = node("add", (leaf("t", "state", "tb", 1, ()), const(1)))
+    assert [each.name for each in cell.equations] == ["h", "y", "t"]
+    assert cell.value("t") is clock
+    assert cell.value("h") is node("div", (x, clock))
+    assert cell.returns == ("y",)
+    assert "t" not in read(ELMAN).cell.outputs
+
+
+def test_a_mask_is_one_where_a_drawn_number_is_less_than_its_probability():
+    text = """
+    keep = 0.75
+    m: bernoulli(0.5)
+    r: hidden, bernoulli(keep), per sequence
+    D: bernoulli(0)
+    V = D * U
+    z[t] = r[t]
+    h[t] = m[t] * x[t] + r * (V @ h[t-1])
+    """
+    cell = read(text).cell
+
+    def mask(name, over, p, shape=None):
+        return node("less", (leaf(name, "random", over, 0, shape), p))
+
+    assert cell.value("h").args[0] is node("mul", (mask("m", "tb", const(0.5)), x))
+    keep = leaf("keep", "constant", "", 0, ())
+    assert cell.value("z") is mask("r", "b", keep, ("hidden",))
+    assert cell.value("h").args[1].args[0] is cell.value("z")
+    assert cell.value("V") is node("mul", (mask("D", "", const(0)), U))
+    assert {*cell.names("random")} == {"m", "r", "D"}
+    assert cell.names("input") == ("x",)
+
+
+def test_what_stands_before_the_first_step_is_kept_by_the_key_of_its_state():
+    text = "v: per sequence\nh[0] = A @ v\nA = U.T\nh[-1] = 1\nx[0] = b\n"
+    text += "h[t] = h[t-2] + x[t-1] + x[t]"
+    cell = read(text).cell
+    drawn = leaf("v", "input", "b")
+    assert cell.initial == (
+        ("h", node("matmul", (node("transpose", (U,)), drawn))),
+        ("h[t-2]", const(1)),
+        ("x", b),
+    )
+    assert cell != read(text.replace("= 1\n", "= 2\n")).cell
+
+
+def test_frozen_weights_are_parameters_in_the_order_of_the_alphabet():
+    cell = read("W: hidden, input, frozen\nU: frozen\n" + ELMAN).cell
+    assert cell.frozen == ("U", "W")
+    assert cell.declared == (("W", ("hidden", "input")),)
+    assert cell != read("W: hidden, input\n" + ELMAN).cell
+
+
+def test_three_axes_and_einsum():
+    cell = read('R: heads, head, head\nh[t] = einsum("hij, hj -> hi", R, h[t-1]) + x[t]').cell
+    R = leaf("R", "parameter", "", 0, ("heads", "head", "head"))
+    assert cell.value("h").args[0] is node("einsum", (R, h_1), "hij,hj->hi")
+
+
+def test_a_range_is_no_number_with_a_point():
+    assert value("l = 1..2\ns[t,l] = 1. * x[t] * .5\nh[t] = s[t,2]", "s_1").args[1] is const(0.5)
+
+
 def test_lines_go_on_inside_brackets_and_after_a_backslash():
     text = """
     h[t] = tanh(W @ x[t]      # from the input

@@ -26,25 +26,27 @@ WORDS = {
     "return": ("`return` stands in the middle of a line", "Put `return h` on a line of its own."),
 }
 
+DOWN_TACK = "\N{DOWN TACK}"  # a transpose, as \top prints it
+
 # signs: what the user may have meant, as (what is wrong, the fix)
 SIGNS = {
     "^": ("^ is not an operator here", "A power is **: write h[t]**2."),
-    "%": (
-        "% is not an operator here",
-        "There is no remainder; give a clock as an input: `m: per step`, m[t].",
-    ),
-    "//": ("// is not an operator here", "Divide with /."),
+    "//": ("// is not an operator here", "Divide with /; a comment begins with #."),
     ".*": (".* is not an operator here", "* is elementwise already: write z[t] * h[t-1]."),
     "&": ("& is not an operator here", "Conditions are 0 or 1: write (a < b) * (c < d)."),
     "&&": ("&& is not an operator here", "Conditions are 0 or 1: write (a < b) * (c < d)."),
     "|": ("| is not an operator here", "An absolute value is abs(x)."),
     "||": ("|| is not an operator here", "A Euclidean length is norm(x)."),
-    "~": ("~ is not an operator here", "Conditions are 0 or 1: write 1 - (a < b)."),
+    "~": (
+        "~ is not an operator here",
+        "A mask is declared, m: bernoulli(0.9); a condition is turned around by 1 - (a < b).",
+    ),
+    "?": ("? is not an operator here", "Choose between values: where(c, a, b)."),
     "!": ("! is not an operator here", "Conditions are 0 or 1: write 1 - (a < b)."),
     ";": ("; does not end an equation", "Write one equation a line."),
-    "{": ("{ is not a bracket here", "Group with ( )."),
+    "{": ("{ is not a bracket here", "Group with ( ); concatenation has square brackets, [a, b]."),
     "}": ("} is not a bracket here", "Group with ( )."),
-    "'": ("' is not an operator here", "The transpose of U is U.T."),
+    "'": ("' is not an operator here", "The transpose of U is U.T; the step before is h[t-1]."),
     "·": (
         "· may mean two products",
         "Write W @ x[t] (matrix product) or z[t] * h[t-1] (elementwise).",
@@ -64,6 +66,7 @@ SIGNS = {
     "÷": ("÷ is not an operator here", "Divide with /."),
     "←": ("← does not define a name", "Write h[t] = ..."),
     "ᵀ": ("ᵀ is not read", "The transpose of U is U.T."),
+    DOWN_TACK: (f"{DOWN_TACK} is not read", "The transpose of U is U.T."),
     "²": ("² is not read", "Write a power with **: h[t]**2."),
     "³": ("³ is not read", "Write a power with **: h[t]**3."),
     "ₜ": ("the subscript ₜ is not read", "Time stands in brackets: h[t], h[t-1]."),
@@ -122,7 +125,45 @@ FUNCTIONS = {
     "f": "Name the function: tanh(x), relu(x), ...",
     "g": "Name the function: tanh(x), relu(x), ...",
     "len": "A mean is mean(x).",
+    "square": "Write a**2.",
+    "leaky_relu": "Write max(a, 0.01 * a).",
+    "hard_sigmoid": "Write clip(a / 6 + 0.5, 0, 1).",
+    "hardsigmoid": "Write clip(a / 6 + 0.5, 0, 1).",
+    "hard_tanh": "Write clip(a, -1, 1).",
+    "hardtanh": "Write clip(a, -1, 1).",
+    "mish": "Write a * tanh(softplus(a)).",
+    "bernoulli": "A mask has a line of its own, m: bernoulli(0.9), and is read as m[t].",
+    "dropout": "Declare a mask, m: bernoulli(0.9), and multiply by m[t].",
+    "zeros": "One number fills a vector: h[0] = 0. States begin at zero of themselves.",
+    "ones": "One number fills a vector: h[0] = 1.",
+    "eye": "Give the matrix a line of its own: I = [[1, 0], [0, 1]].",
+    "identity": "Give the matrix a line of its own: I = [[1, 0], [0, 1]].",
+    "diag": "A diagonal matrix times a vector is an elementwise product: d * x[t].",
+    "range": "The rounds of an inner loop are l = 1..3.",
+    "lstm": "A cell is put in by a line of its own, inner: lstm(x = ...), and read as inner_h[t].",
+    "gru": "A cell is put in by a line of its own, inner: gru(x = ...), and read as inner_h[t].",
+    "rnn": "A cell is put in by a line of its own, inner: rnn(x = ...), and read as inner_h[t].",
 }
+FUNCTIONS |= {name.capitalize(): FUNCTIONS[name] for name in ("bernoulli", "dropout")}
+FUNCTIONS |= {name.upper(): FUNCTIONS[name] for name in ("lstm", "gru", "rnn")}
+
+# methods of arrays: how the same is said here, with the array's name in the place of {}
+METHODS = {
+    "dot": "Write {} @ x[t].",
+    "matmul": "Write {} @ x[t].",
+    "mm": "Write {} @ x[t].",
+    "mv": "Write {} @ x[t].",
+    "transpose": "Write {}.T.",
+    "t": "Write {}.T.",
+    "T": "Write {}.T.",
+    "mT": "Write {}.T.",
+    "H": "Write {}.T.",
+    "pow": "Write {}**2.",
+    "square": "Write {}**2.",
+    "mul": "Write {} * x[t].",
+    "add": "Write {} + x[t].",
+}
+MODULES = ("np", "numpy", "torch", "math", "F", "nn", "jnp", "jax", "tf")
 
 # sizes that say what a thing is instead of how long its axes are
 SHAPE_WORDS = {

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from elman.errors import Fact, SyntaxProblem, TimeProblem
 from elman.ir import cell as ir
-from elman.ir.node import Node, const, node
+from elman.ir.node import Node, const, leaf, node
 from elman.language.functions import FUNCTIONS, OPERATORS, negative
-from elman.language.names import Names, collect, references, returned
+from elman.language.named import CLOCK, Names, references
+from elman.language.names import collect, returned
 from elman.language.source import Fault, Span
 from elman.language.syntax import (
     At,
@@ -17,6 +18,7 @@ from elman.language.syntax import (
     Call,
     Equation,
     Expr,
+    Initial,
     Join,
     Name,
     Number,
@@ -38,12 +40,17 @@ def lower(text: Text, name: str | None = None) -> tuple[ir.Cell, dict[Node, Span
         ir.Equation(each.name, lowering.values[each.name], each.per_step)
         for each in names.equations.values()
     ]
-    constants = [(each.name, each.value) for each in names.constants.values()]
-    declared = [
-        (each.name, each.shape) for each in names.declared.values() if each.shape is not None
-    ]
+    if names.clock:
+        equations.append(ir.Equation("t", CLOCK))
+    declared = names.declared.values()
     made = ir.Cell(
-        tuple(equations), returns, tuple(constants), tuple(declared), name=name or "cell"
+        tuple(equations),
+        returns,
+        tuple((each.name, each.value) for each in names.constants.values()),
+        tuple((each.name, each.shape) for each in declared if each.shape is not None),
+        tuple(lowering.initial(line) for line in names.initial),
+        tuple(sorted(each.name for each in declared if each.frozen)),
+        name or "cell",
     )
     return made, lowering.spans
 
@@ -126,6 +133,11 @@ class _Lowering:
     def equation(self, equation: Equation) -> None:
         self.values[equation.name] = fold(equation.value, self.visit)
 
+    def initial(self, line: Initial) -> tuple[str, Node]:
+        """The key of the state that a line gives, and what it is before the first step."""
+        state = leaf(line.name, "state", "tb", line.lag)
+        return state.attr.key, fold(line.value, self.visit)
+
     def visit(self, expr: Expr, args: list[Node]) -> Node:
         if isinstance(expr, At | Name):
             return self.reference(expr)
@@ -171,7 +183,7 @@ def _binary(expr: Expr, args: list[Node]) -> Node:
 
 def _call(expr: Expr, args: list[Node]) -> Node:
     assert isinstance(expr, Call)
-    return FUNCTIONS[expr.function].build(*args)
+    return FUNCTIONS[expr.function].build(*args, **({"spec": expr.spec} if expr.spec else {}))
 
 
 def _transpose(expr: Expr, args: list[Node]) -> Node:

@@ -1,20 +1,44 @@
 """A right side: tokens -> syntax tree, by operator precedence on an explicit stack.
 
-Precedence is Python's: comparisons, `+ -`, `* / @` (from the left), a sign, `**` (from the right).
+Precedence is Python's: comparisons, `+ -`, `* / % @` (from the left), a sign, `**` (from the
+right).
 """
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from elman.errors import NameProblem, SyntaxProblem, TimeProblem
-from elman.language.foreign import SIGNS, WORDS
+from elman.errors import SyntaxProblem, TimeProblem
+from elman.language.foreign import WORDS
+from elman.language.functions import FUNCTIONS, einsum_fault
+from elman.language.slips import (
+    chained,
+    dotted,
+    foreign_word,
+    list_slip,
+    no_rounds,
+    raised,
+    round_time,
+    single_entry,
+    stray,
+)
 from elman.language.source import Fault, Source, Span, Token
-from elman.language.syntax import At, Binary, Call, Expr, Join, Name, Number, Transpose, Unary
+from elman.language.syntax import (
+    At,
+    Binary,
+    Call,
+    Expr,
+    Index,
+    Join,
+    Name,
+    Number,
+    Transpose,
+    Unary,
+)
 
 COMPARISONS = ("<", ">", "<=", ">=", "==", "!=")
-LEVEL = dict.fromkeys(COMPARISONS, 1) | {"+": 2, "-": 2, "*": 3, "/": 3, "@": 3, "**": 5}
+LEVEL = dict.fromkeys(COMPARISONS, 1) | {"+": 2, "-": 2, "*": 3, "/": 3, "%": 3, "@": 3, "**": 5}
 SIGN_LEVEL = 4
 DEEPEST = 100
 LONGEST_LAG = 1000
@@ -30,32 +54,30 @@ class _Frame:
     level: int = 0
     items: list[Expr] = field(default_factory=list)
     depth: int = 0
+    letters: Token | None = None  # of einsum("ij,j->i", ...)
 
 
-def read_expression(tokens: tuple[Token, ...], source: Source) -> Expr:
-    """The syntax tree of `tokens`, which end with an end token."""
-    return _Reader(tokens, source).read()
+def read_expression(tokens: tuple[Token, ...], source: Source, in_rounds: bool = False) -> Expr:
+    """The syntax tree of `tokens`, which end with an end token.
+
+    `in_rounds`: the text has inner loops, so that `R[l]` is one of a name's rounds.
+    """
+    return _Reader(tokens, source, in_rounds).read()
 
 
-def stray(token: Token) -> Fault:
-    """The error for a token that no line of the language can hold."""
-    headline, fix = SIGNS.get(token.text, ("", ""))
-    if token.text[0] in "'\"" and len(token.text) > 1:
-        headline, fix = "there are no strings", "Write names without quotes."
-    if not headline:
-        character = token.text[0]
-        name = unicodedata.name(character, f"U+{ord(character):04X}")
-        shown = repr(character) if character.isprintable() else "an invisible character"
-        headline, fix = f"{shown} ({name}) is not part of the language", "Remove it."
-    code = "E108" if token.text in SIGNS else "E103"
-    return Fault(SyntaxProblem, code, headline, token.span, fix=fix)
-
-
-def foreign_word(token: Token) -> Fault:
-    """The error for a word of Python that the language does not have."""
-    headline, fix = WORDS[token.text]
-    rule = "A cell is a list of equations." if token.text in ("def", "class", "import") else None
-    return Fault(SyntaxProblem, "E107", headline, token.span, rule=rule, fix=fix)
+def read_index(tokens: Sequence[Token]) -> Index | None:
+    """The inner index `l`, `l-1`, `3` or `L` that the tokens are, if they are one."""
+    words = [(token.kind, token.text) for token in tokens]
+    if any(kind == "number" and not (n.isdecimal() and len(n) < 7) for kind, n in words):
+        return None
+    match words:
+        case [("number", number)]:
+            return Index("", int(number), span=tokens[0].span)
+        case [("name", name)] if name != "t":
+            return Index(name, span=tokens[0].span)
+        case [("name", name), (_, "+" | "-" as sign), ("number", number)] if name != "t":
+            return Index(name, int(sign + number), span=tokens[0].span.to(tokens[2].span))
+    return None
 
 
 def number(token: Token) -> float:
@@ -79,9 +101,10 @@ def number(token: Token) -> float:
 class _Reader:
     """Values that are read, frames that wait; operands and operators are looked for in turn."""
 
-    def __init__(self, tokens: tuple[Token, ...], source: Source) -> None:
+    def __init__(self, tokens: tuple[Token, ...], source: Source, in_rounds: bool) -> None:
         self.tokens = tokens
         self.source = source
+        self.in_rounds = in_rounds
         self.at = 0
         self.values: list[Expr] = []
         self.frames: list[_Frame] = []
@@ -124,6 +147,8 @@ class _Reader:
                         self.refuse_round_time(token)
                         self.next()
                         self.push("call", token)
+                        if token.text == "einsum":
+                            self.letters()
                         self.refuse_empty()
                         continue
                     self.values.append(self.name(token))
@@ -169,7 +194,7 @@ class _Reader:
             if frame.level < level or (level == LEVEL["**"] == frame.level):
                 return
             if frame.level == level == 1:
-                raise _chained(token)
+                raise chained(token)
             self.frames.pop()
             right = self.values.pop()
             if frame.kind == "infix":
@@ -197,7 +222,7 @@ class _Reader:
         value = self.values.pop()
         match frame.kind:
             case "call":
-                value = Call(frame.token.text, (*frame.items, value), span=span)
+                value = _call(frame, (*frame.items, value), span)
             case "[":
                 value = Join((*frame.items, value), span=span)
             case _:
@@ -211,6 +236,7 @@ class _Reader:
         if frame is None or frame.kind == "(":
             headline = "a comma stands outside a list"
             fix = "Decimals have a point, 0.5; concatenation has square brackets, [a, b]."
+            fix = "Remove it." if self.peek().kind == "end" else fix
             raise Fault(SyntaxProblem, "E106", headline, token.span, fix=fix)
         if self.peek().text in (")", "]"):
             return False
@@ -228,29 +254,28 @@ class _Reader:
             )
 
     def refuse_round_time(self, name: Token) -> None:
-        """`h(t-1)` for `h[t-1]`."""
+        """`h(t-1)` for `h[t-1]`; `sin(t)` is a call."""
+        if name.text in FUNCTIONS:
+            return
         if self.peek(1).text == "t" and self.peek(2).text in (")", "-", "+"):
             raise round_time(name, self.tokens[self.at :], self.source)
+
+    def letters(self) -> None:
+        """Take the string that einsum begins with, and the comma after it."""
+        frame, token = self.frames[-1], self.next()
+        if token.text[:1] not in ("'", '"') or self.peek().text != ",":
+            headline = "einsum begins with the letters of its axes, in quotes"
+            fix = f"Write {FUNCTIONS['einsum'].example}."
+            raise Fault(SyntaxProblem, "E131", headline, token.span, fix=fix)
+        frame.letters = token
+        self.next()
 
     def attribute(self, dot: Token) -> None:
         token = self.next()
         value = self.values[-1]
-        if token.text == "T" and self.peek().text != "(":
-            self.values[-1] = Transpose(value, span=value.span.to(token.span))
-            return
-        quoted = self.source.quote(value.span)
-        called = self.peek().text == "("
-        if token.kind != "name":
-            raise Fault(SyntaxProblem, "E109", "a dot stands alone", dot.span, fix="Remove it.")
-        fix = "The transpose is written U.T."
-        if called:
-            is_module = isinstance(value, Name)
-            fix = f"Write {token.text}({'...' if is_module else quoted})."
-        what = "the method" if called else "the attribute"
-        span = dot.span.to(token.span)
-        headline = f"{quoted} does not have {what} .{token.text}"
-        rule = "Only .T follows a dot; functions are called by their bare name."
-        raise Fault(SyntaxProblem, "E109", headline, span, rule=rule, fix=fix)
+        if token.text != "T" or self.peek().text == "(":
+            raise dotted(self.source.quote(value.span), self.tokens[self.at - 1 :], dot)
+        self.values[-1] = Transpose(value, span=value.span.to(token.span))
 
     def name(self, token: Token) -> Expr:
         """A name, with its time index where one follows."""
@@ -258,12 +283,19 @@ class _Reader:
             opening = self.next()
             if self.peek().text == "t":
                 return self.index(token)
-            raise self.not_an_index(token, opening)
-        if token.text == "t":
-            rule = "t counts the steps; it is not a value."
-            fix = "A clock is an input of its own: `s: per step`, read as s[t]."
-            raise Fault(NameProblem, "E408", "t is read as a value", token.span, rule=rule, fix=fix)
+            inner = self.inner() if self.in_rounds else None
+            if inner is None:
+                raise self.not_an_index(token, opening)
+            return Name(token.text, inner, span=token.span.to(self.tokens[self.at - 1].span))
         return Name(token.text, span=token.span)
+
+    def inner(self) -> Index | None:
+        """The inner index that stands before the next closing bracket, both taken, if one does."""
+        ahead = [self.peek(k) for k in range(4)]
+        closing = next((k for k, token in enumerate(ahead) if token.text == "]"), 0)
+        found = read_index(ahead[:closing])
+        self.at += closing + 1 if found else 0
+        return found
 
     def index(self, name: Token) -> Expr:
         letter = self.next()
@@ -273,6 +305,12 @@ class _Reader:
             self.next()
             lag = self.delay(name, letter, sign)
         closing = self.next()
+        if closing.text == "," and name.text != "t":
+            inner = self.inner()
+            if inner is None or not self.in_rounds:
+                last = self.tokens[self.at - 1] if inner else self.peek()
+                raise no_rounds(name.text, inner, name.span.to(last.span), self.source)
+            return At(name.text, lag, inner, span=name.span.to(self.tokens[self.at - 1].span))
         if closing.text != "]" or name.text == "t":
             raise self.not_an_index(name, letter, letter.span.to(closing.span))
         return At(name.text, lag, span=name.span.to(closing.span))
@@ -308,7 +346,8 @@ class _Reader:
         rule = "The brackets hold the time: t, or t minus a number."
         fix = f"Write {name.text}[t], {name.text}[t-1], {name.text}[t-2]."
         if name.text == "t":
-            rule, fix = "t counts the steps; it is not a stream.", "Name the clock s[t]."
+            rule = "t is the number of the step: 1, 2, 3, ..."
+            fix = "Write t, or t - 1 for the number of the step before."
         return Fault(TimeProblem, "E303", headline, name.span.to(end), rule=rule, fix=fix)
 
     def missing_value(self, token: Token) -> Fault:
@@ -329,24 +368,29 @@ class _Reader:
     def unexpected(self, token: Token) -> Fault:
         """What may not follow a value: a value, an index, a sign the language does not have."""
         last = self.values[-1]
+        before = self.source.quote(last.span)
+        if token.text == "^":
+            return raised(token, before, self.peek())
+        if token.text == ";" and self.frames and self.frames[-1].kind == "[":
+            return list_slip(token)
         if token.kind == "stray" or token.text == ":":
-            return stray(token)
+            return stray(token, before)
         if token.text in WORDS:
             return foreign_word(token)
+        if token.text == "..":
+            headline, fix = "a range stands inside an expression", "Give it a line: l = 1..3."
+            return Fault(SyntaxProblem, "E132", headline, token.span, fix=fix)
         if token.text == "=":
             if self.frames:
                 fix = "Functions take their arguments in order: softplus(x), max(a, b)."
+                called = self.frames[-1].token.text
+                if self.frames[-1].kind == "call" and called not in FUNCTIONS:
+                    fix = f"A cell is put in by a line of its own: inner: {called}(x = ...)."
                 return Fault(SyntaxProblem, "E116", "= stands inside brackets", token.span, fix=fix)
             fix = "Write one equation a line; a comparison is ==."
             return Fault(SyntaxProblem, "E112", "the line has a second =", token.span, fix=fix)
         if token.text == "[" and not isinstance(last, Name | Number):
-            quoted = self.source.quote(last.span)
-            rule = "Brackets after a name hold its time; single entries are not read."
-            fix = f"Name the value first: y[t] = {quoted}, then y[t-1]."
-            headline = f"{quoted} cannot be indexed"
-            return Fault(
-                SyntaxProblem, "E110", headline, last.span.to(token.span), rule=rule, fix=fix
-            )
+            return single_entry(before, last.span, self.tokens[self.at - 1 :])
         return self.missing_operator(last.span, token)
 
     def missing_operator(self, left: Span, token: Token) -> Fault:
@@ -364,30 +408,32 @@ class _Reader:
         b = self.source.quote(token.span.to(self.tokens[end].span))
         product = "@" if a[:1].isupper() else "*"
         fix = f"Write {a} {product} {b}"
-        fix += ", or a comma between them." if self.frames and self.frames[-1].kind == "[" else "."
+        if self.frames and self.frames[-1].kind == "[":
+            fix = f"Write {a}, {b}" if a.isdecimal() else f"{fix}, or a comma between them"
+        elif a in FUNCTIONS:
+            fix = f"A function has round brackets: write {a}({b} ...)"
+        elif token.text in FUNCTIONS or any(t.kind == "name" for t in self.tokens[end + 1 :][:1]):
+            fix = "A comment begins with #"
+        fix += "."
         span = left.to(self.tokens[end].span)
         return Fault(
             SyntaxProblem, "E105", f"an operator is missing between {a} and {b}", span, fix=fix
         )
 
 
-def round_time(name: Token, tokens: tuple[Token, ...], source: Source) -> Fault:
-    """The error for `h(t-1)`, given the tokens after `h`."""
-    closing = next((token for token in tokens if token.text == ")"), tokens[-1])
-    inside = source.quote(tokens[0].span.to(closing.span)).strip("()")
-    headline = f"{name.text}({inside}) looks like a function of t"
-    span = name.span.to(closing.span)
-    rule, fix = "Time stands in square brackets.", f"Write {name.text}[{inside}]."
-    return Fault(TimeProblem, "E303", headline, span, rule=rule, fix=fix)
+def _call(frame: _Frame, args: tuple[Expr, ...], span: Span) -> Call:
+    """The call that a closing bracket ends."""
+    if frame.letters is None:
+        return Call(frame.token.text, args, span=span)
+    spec = "".join(frame.letters.text[1:-1].split())
+    wrong = einsum_fault(spec, len(args))
+    if wrong:
+        fix = f"For instance {FUNCTIONS['einsum'].example}."
+        raise Fault(SyntaxProblem, "E131", wrong, frame.letters.span, fix=fix)
+    return Call(frame.token.text, args, spec, span=span)
 
 
 def _unclosed(frame: _Frame) -> Fault:
     kind = "(" if frame.kind == "call" else frame.kind
     headline, fix = f"{kind} is never closed", f"Write {CLOSES[kind]} where it ends."
     return Fault(SyntaxProblem, "E104", headline, frame.token.span, fix=fix)
-
-
-def _chained(token: Token) -> Fault:
-    headline = "comparisons cannot be chained"
-    fix = "Conditions are 0 or 1: write (a < b) * (b < c)."
-    return Fault(SyntaxProblem, "E119", headline, token.span, fix=fix)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from elman.errors import ElmanError, Where
+from elman.errors import ElmanError, SyntaxProblem, Where
 
 LONGEST = 60  # quoted within a sentence
+MOST_CHARACTERS = 60_000  # what is longer is no cell, and would take more than a second to refuse
 FAR = 1 << 30  # the end of a span that runs on into further lines
 
 
@@ -99,6 +100,13 @@ class Source:
 
 def source(text: str, name: str | None = None) -> Source:
     """Cut a text into logical lines of tokens; what it does not know becomes a stray token."""
+    if len(text) > MOST_CHARACTERS:
+        raise SyntaxProblem(
+            "E137",
+            f"the text has {len(text)} characters",
+            rule=f"A cell's text has at most {MOST_CHARACTERS}.",
+            fix="What repeats is an inner loop: l = 1..3, s[t,l] = ...",
+        )
     lines = tuple(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     logical: list[Logical] = []
     count = 0
@@ -112,7 +120,7 @@ def source(text: str, name: str | None = None) -> Source:
 
 def _is_equation(line: Logical) -> bool:
     words = [token.text for token in line.tokens]
-    if "=" not in words:
+    if "=" not in words or ".." in words or words[1] == ":":  # l = 1..L and inner: lstm(x = x[t])
         return False
     after = line.tokens[words.index("=") :]
     return any(token.kind in ("name", "stray") for token in after)
@@ -120,6 +128,7 @@ def _is_equation(line: Logical) -> bool:
 
 # A line that starts so is not the continuation of a bracket that someone forgot to close.
 _STARTS = re.compile(r"\s*(return\b|\w+\s*:|\w+\s*(\[[^\]]*\])?\s*=(?!=))")
+_STARTS_IN_USE = re.compile(r"\s*(return\b|\w+\s*:|\w+\s*\[[^\]]*\]\s*=(?!=))")  # h = ... goes on
 
 
 def _logical(lines: tuple[str, ...]) -> Iterator[Logical]:
@@ -133,7 +142,9 @@ def _logical(lines: tuple[str, ...]) -> Iterator[Logical]:
         signs = [token.text for token in found if token.kind == "sign"]
         depth = max(0, depth + sum(map(signs.count, "([")) - sum(map(signs.count, ")]")))
         following = lines[number] if number < len(lines) else None
-        is_open = depth > 0 and not (following and _STARTS.match(following))
+        in_use = len(tokens) > 3 and (tokens[1].text, tokens[3].text) == (":", "(")
+        starts = _STARTS_IN_USE if in_use else _STARTS
+        is_open = depth > 0 and not (following and starts.match(following))
         if following is not None and (goes_on or is_open):
             continue
         end = tokens[-1].span.end if tokens else 0
@@ -145,9 +156,9 @@ def _logical(lines: tuple[str, ...]) -> Iterator[Logical]:
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
-    r"|(?P<number>(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<number>(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<sign>\*\*(?!=)|[=<>!]=|[-+*/@](?![=])|\.(?!\*)|[()\[\],=<>]|:(?!=))"
+    r"|(?P<sign>\*\*(?!=)|[=<>!]=|[-+*@%](?!=)|/(?![/=])|\.\.|\.(?!\*)|[()\[\],=<>]|:(?!=))"
     r"|(?P<stray>(?:\*\*|//|[-+*/@%^&|:])=|//|&&|\|\||\.\*|'[^']*'|\"[^\"]*\")"
 )
 _SAME = str.maketrans({"−": "-", "–": "-", "⊙": "*", "∘": "*", "∗": "*"})

@@ -7,7 +7,7 @@ deep tree.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from elman.ir.cell import Number as Literal
@@ -15,6 +15,24 @@ from elman.ir.node import Shape
 from elman.language.source import NOWHERE, Source, Span
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Which round of an inner loop: `l`, `l-1`, `L`; without a name the number alone.
+
+    >>> str(Index("l", -1)), str(Index("", 3))
+    ('l-1', '3')
+    """
+
+    name: str = ""
+    offset: int = 0
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+    def __str__(self) -> str:
+        if not self.name:
+            return str(self.offset)
+        return f"{self.name}{self.offset:+d}" if self.offset else self.name
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -54,25 +72,28 @@ class Number(Expr):
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Name(Expr):
-    """A name without a time index: `W`."""
+    """A name without a time index: `W`; `R[l]` has its own in every round, `t` is the step."""
 
     name: str
+    index: Index | None = None
 
     @property
     def head(self) -> tuple[object, ...]:
-        return (self.name,)
+        return (self.name,) if self.index is None else (self.name, self.index)
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class At(Expr):
-    """A name at a step: `h[t]` has lag 0, `h[t-1]` lag 1."""
+    """A name at a step: `h[t]` has lag 0, `h[t-1]` lag 1; `s[t,l]` is of one round."""
 
     name: str
     lag: int = 0
+    index: Index | None = None
 
     @property
     def head(self) -> tuple[object, ...]:
-        return (self.name, self.lag)
+        known = (self.name, self.lag)
+        return known if self.index is None else (*known, self.index)
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -110,10 +131,11 @@ class Binary(Expr):
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Call(Expr):
-    """`tanh(a)`, `max(a, b)`."""
+    """`tanh(a)`, `max(a, b)`; of `einsum("ij,j->i", W, a)` the letters are its `spec`."""
 
     function: str
     args: tuple[Expr, ...]
+    spec: str = ""
 
     @property
     def parts(self) -> tuple[Expr, ...]:
@@ -121,7 +143,7 @@ class Call(Expr):
 
     @property
     def head(self) -> tuple[object, ...]:
-        return (self.function,)
+        return (self.function, self.spec) if self.spec else (self.function,)
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -173,6 +195,24 @@ def fold(root: Expr, visit: Callable[[Expr, list[Result]], Result]) -> Result:
     return results.pop()
 
 
+def remake(expr: Expr, parts: list[Expr]) -> Expr:
+    """The expression with other operands.
+
+    >>> remake(Unary("-", Name("a")), [Name("b")])
+    Unary('-', Name('b'))
+    """
+    match expr:
+        case Binary():
+            return replace(expr, left=parts[0], right=parts[1])
+        case Unary() | Transpose():
+            return replace(expr, arg=parts[0])
+        case Call():
+            return replace(expr, args=tuple(parts))
+        case Join():
+            return replace(expr, items=tuple(parts))
+    return expr
+
+
 def _flat(root: Expr) -> list[Any]:
     return [(type(expr).__name__, expr.head, len(expr.parts)) for expr in walk(root)]
 
@@ -184,13 +224,17 @@ def _shown(expr: Expr, parts: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Equation:
-    """`h[t] = ...`, or without [t] (`per_step` false) what is computed once per sequence."""
+    """`h[t] = ...`, or without [t] (`per_step` false) what is computed once per sequence.
+
+    `s[t,l] = ...` has an inner index, and stands for an equation in every round.
+    """
 
     name: str
     per_step: bool
     value: Expr
     comment: str = ""
     span: Span = field(default=NOWHERE, compare=False)  # of the left side
+    index: Index | None = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +245,24 @@ class Constant:
     value: Literal
     comment: str = ""
     span: Span = field(default=NOWHERE, compare=False)
+    index: Index | None = None
+
+
+@dataclass(frozen=True)
+class Initial:
+    """`h[0] = h0`: what is read of `h` before the first step; `h[-1]` is a step further back."""
+
+    name: str
+    step: int
+    value: Expr
+    comment: str = ""
+    span: Span = field(default=NOWHERE, compare=False)
+    index: Index | None = None
+
+    @property
+    def lag(self) -> int:
+        """How far the first step must look back to read it."""
+        return 1 - self.step
 
 
 @dataclass(frozen=True)
@@ -212,6 +274,40 @@ class Declaration:
     over: str | None = None  # "b" per sequence, "t" per step
     comment: str = ""
     span: Span = field(default=NOWHERE, compare=False)
+    frozen: bool = False  # a parameter without a gradient
+    bernoulli: float | str | None = None  # a mask; how often it is 1, or the constant that says so
+
+
+@dataclass(frozen=True)
+class Range:
+    """`l = 1..3`: an inner index and its rounds; a bound may be the name of a constant."""
+
+    name: str
+    first: int | str
+    last: int | str
+    comment: str = ""
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True)
+class Given:
+    """`x = i[t] * g[t]`: what a cell that is put in gets for one of its names."""
+
+    name: str
+    value: Expr
+    span: Span = field(default=NOWHERE, compare=False)  # of the name
+
+
+@dataclass(frozen=True)
+class Use:
+    """`inner: lstm(x = i[t], h = f[t] * c[t-1])`: another cell, put in under a name."""
+
+    name: str
+    cell: str
+    given: tuple[Given, ...]
+    comment: str = ""
+    span: Span = field(default=NOWHERE, compare=False)
+    cell_span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True)
@@ -230,7 +326,7 @@ class Remark:
     comment: str = ""
 
 
-Line = Equation | Constant | Declaration | Return | Remark
+Line = Equation | Constant | Initial | Declaration | Range | Use | Return | Remark
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from elman.ir.cell import Cell
 from elman.ir.cell import Equation as Valued
-from elman.ir.node import Node, leaf, topological
-from elman.language.functions import FUNCTIONS
+from elman.ir.node import Node, leaf, leaves, topological
+from elman.language.functions import FUNCTIONS, OPERATORS, Builder
+from elman.language.named import CLOCK
 from elman.language.syntax import (
     At,
     Binary,
@@ -18,6 +20,7 @@ from elman.language.syntax import (
     Declaration,
     Equation,
     Expr,
+    Initial,
     Join,
     Line,
     Name,
@@ -41,7 +44,7 @@ INFIX = {
     "less": "<",
     "equal": "==",
 }
-CALLS = {"amax": "max", "maximum": "max", "minimum": "min"}
+CALLS = {"amax": "max", "maximum": "max", "minimum": "min", "straight": "straight_through"}
 CONTRACTIONS: dict[str, Callable[..., Expr]] = {
     "ij,j->i": lambda a, b: Binary("@", a, b),
     "ij,i->j": lambda a, b: Binary("@", Transpose(a), b),
@@ -50,43 +53,76 @@ CONTRACTIONS: dict[str, Callable[..., Expr]] = {
     "i->": lambda a: Call("sum", (a,)),
     "i,j->ij": lambda a, b: Call("outer", (a, b)),
 }
-# macros that hold their argument more than once; others are as short written out
-MACROS = ("softmax", "log_softmax", "logsumexp", "layer_norm", "rms_norm", "gelu", "norm")
+# macros that hold an argument more than once; others are as short written out
+FOLDED = (
+    *("softmax", "log_softmax", "logsumexp", "layer_norm", "rms_norm", "gelu", "norm"),
+    *("round", "step"),
+)
 
 
 def unlower(cell: Cell) -> Text:
     """The lines that say `cell`: constants, declarations, equations, and what it returns."""
     lines: list[Line] = [Constant(name, value) for name, value in cell.constants]
     lines += _declarations(cell)
-    lines += write_equations(cell.equations)
-    if cell.steps and cell.returns != (cell.steps[-1].name,):
+    lines += _initial(cell)
+    lines += (equations := write_equations(cell.equations))
+    steps = [line.name for line in equations if line.per_step]
+    if steps and cell.returns != (steps[-1],):
         lines.append(Return(cell.returns))
     return Text(tuple(lines))
 
 
 def _declarations(cell: Cell) -> Iterable[Declaration]:
+    nodes = topological(cell.roots)
     over = {
-        each.attr.name: each.attr.over
-        for each in cell.leaves
-        if each.attr.role == "input" and each.attr.over in ("b", "t")
+        n.attr.name: n.attr.over
+        for n in nodes
+        if n.op == "leaf" and n.attr.role in ("input", "random") and n.attr.over in ("b", "t")
     }
-    for name, shape in cell.declared:
-        yield Declaration(name, shape, over.pop(name, None))
-    yield from (Declaration(name, None, axis) for name, axis in over.items())
+    masks = {n.args[0].attr.name: _chance(n.args[1]) for n in nodes if _is_mask(n)}
+    shapes = dict(cell.declared)
+    for name in dict.fromkeys([*shapes, *over, *masks, *cell.frozen]):
+        is_frozen = name in cell.frozen
+        yield Declaration(
+            name, shapes.get(name), over.get(name), frozen=is_frozen, bernoulli=masks.get(name)
+        )
+
+
+def _is_mask(n: Node) -> bool:
+    """Is it 1 where a drawn number is less than a probability?"""
+    is_drawn = n.op == "less" and n.args[0].op == "leaf" and n.args[0].attr.role == "random"
+    return is_drawn and _chance(n.args[1]) is not None
+
+
+def _chance(n: Node) -> float | str | None:
+    """The probability that a declaration can say: a number, or a constant's name."""
+    if n.op == "const":
+        return float(n.attr)
+    return str(n.attr.name) if n.op == "leaf" and n.attr.role == "constant" else None
+
+
+def _initial(cell: Cell) -> Iterable[Initial]:
+    named = names_of_values(each for each in cell.equations if not each.per_step)
+    for key, value in cell.initial:
+        name, _, lag = key.removesuffix("]").partition("[t-")
+        bare: dict[Node, Expr] = {n: Name(n.attr.name) for n in leaves([value]) if n.over == "b"}
+        yield Initial(name, 1 - int(lag or 1), expression(value, named | bare))
 
 
 def write_equations(equations: Iterable[Valued]) -> list[Equation]:
     """Equations whose values are nodes, as syntax; each stands by its name in the others."""
     equations = _with_shared(list(equations))
-    once: dict[Node, Expr] = {}
-    for each in equations:
-        if not each.per_step and each.value.args:
-            once.setdefault(each.value, Name(each.name))
-    at_step = dict(once)
-    for each in equations:
-        if each.per_step and each.value.args:
-            at_step.setdefault(each.value, At(each.name))
-    return [_equation(each, at_step) for each in equations]
+    named = names_of_values(equations)
+    return [_equation(each, named) for each in equations if each.value is not CLOCK]
+
+
+def names_of_values(equations: Iterable[Valued]) -> dict[Node, Expr]:
+    """How the value of an equation is read in the others."""
+    known: dict[Node, Expr] = {CLOCK: Name("t")}
+    for each in sorted(equations, key=lambda each: each.per_step):  # what is computed once first
+        if each.value.args:
+            known.setdefault(each.value, At(each.name) if each.per_step else Name(each.name))
+    return known
 
 
 def _equation(each: Valued, named: dict[Node, Expr]) -> Equation:
@@ -119,7 +155,9 @@ def _spelling(n: Node) -> tuple[Callable[..., Expr], tuple[Node, ...]]:
     for macro in MACROS:
         args = _macro_arguments(macro, n)
         if args:
-            return _call(macro), args
+            return macro.make, args
+    if _is_mask(n):
+        return lambda *_: _leaf(n.args[0]), ()
     if n.op == "concat":
         return lambda *parts: Join(parts), tuple(map(_unfilled, n.args))
     return _maker(n), n.args
@@ -137,10 +175,14 @@ def _maker(n: Node) -> Callable[..., Expr]:
             return Transpose
         case "contract" if n.attr in CONTRACTIONS:
             return CONTRACTIONS[n.attr]
+        case "einsum" if n.attr == "i,j->ij":
+            return _call("outer")
+        case "einsum":
+            return lambda *args: Call("einsum", args, n.attr)
         case op if op in INFIX:
             return lambda a, b: Binary(INFIX[op], a, b)
     function = CALLS.get(n.op, n.op)
-    function += "" if n.attr is None or n.op == "total" else f"[{n.attr}]"
+    function += "" if n.attr is None or n.attr is False or n.op == "total" else f"[{n.attr}]"
     return _call(function)
 
 
@@ -150,6 +192,8 @@ def _call(function: str) -> Callable[..., Expr]:
 
 def _leaf(n: Node) -> Expr:
     is_stream = n.attr.role in ("input", "state") or n.attr.over
+    if n.attr.role == "random" and n.attr.over == "b":
+        return Name(n.attr.name)
     return At(n.attr.name, n.attr.lag) if is_stream else Name(n.attr.name)
 
 
@@ -174,25 +218,41 @@ def _path_to(root: Node, target: Node) -> tuple[int, ...]:
     return paths[root]
 
 
-_HOLE = leaf("x", "hole")
-_PATTERNS = {
-    macro: (built.op, _path_to(built, _HOLE))
-    for macro in MACROS
-    for built in [FUNCTIONS[macro].build(_HOLE)]
-}
+@dataclass(frozen=True)
+class _Macro:
+    """What a macro builds: its outermost op, and where its arguments stand."""
+
+    build: Builder
+    make: Callable[..., Expr]
+    op: str
+    paths: tuple[tuple[int, ...], ...]
 
 
-def _macro_arguments(macro: str, n: Node) -> tuple[Node, ...]:
-    """The argument of `macro`, if `n` is its expansion: equal nodes are the same object."""
-    op, path = _PATTERNS[macro]
-    if n.op != op:
+def _macro(build: Builder, make: Callable[..., Expr], count: int) -> _Macro:
+    holes = [leaf(f"x_{k}", "hole") for k in range(count)]
+    built = build(*holes)
+    return _Macro(build, make, built.op, tuple(_path_to(built, hole) for hole in holes))
+
+
+MACROS = [_macro(FUNCTIONS[name].build, _call(name), 1) for name in FOLDED]
+MACROS.append(_macro(OPERATORS["%"], lambda a, b: Binary("%", a, b), 2))
+
+
+def _macro_arguments(macro: _Macro, n: Node) -> tuple[Node, ...]:
+    """The arguments of `macro`, if `n` is its expansion: equal nodes are the same object."""
+    if n.op != macro.op:
         return ()
-    found = n
+    args = tuple(_follow(path, n) for path in macro.paths)
+    found = tuple(arg for arg in args if arg is not None)
+    return found if len(found) == len(args) and macro.build(*found) is n else ()
+
+
+def _follow(path: tuple[int, ...], n: Node) -> Node | None:
     for index in path:
-        if index >= len(found.args):
-            return ()
-        found = found.args[index]
-    return (found,) if FUNCTIONS[macro].build(found) is n else ()
+        if index >= len(n.args):
+            return None
+        n = n.args[index]
+    return n
 
 
 def _with_shared(equations: list[Valued]) -> list[Valued]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from elman.ir import cell as ir
 from elman.ir.cell import Number as Literal
+from elman.language.letters import plain_name
+from elman.language.named import declared_as, shortest
 from elman.language.read_expression import LEVEL, SIGN_LEVEL
-from elman.language.reading import Reading
 from elman.language.syntax import (
     At,
     Binary,
@@ -17,21 +19,28 @@ from elman.language.syntax import (
     Declaration,
     Equation,
     Expr,
+    Index,
+    Initial,
     Join,
     Line,
     Name,
     Number,
-    Remark,
+    Range,
     Return,
     Text,
     Transpose,
     Unary,
+    Use,
     fold,
 )
 from elman.language.unlower import unlower
 
+if TYPE_CHECKING:
+    from elman.language.reading import Reading
+
 ATOM = 6  # binds tighter than every operator
 POWER = LEVEL["**"]
+SHORT = 9  # matrices in a row
 
 Written = tuple[str, int]  # a text, and how tight its outermost operator binds
 
@@ -43,17 +52,17 @@ def write(reading: Reading | Text) -> str:
     >>> print(write(read("h[t] = (W@x[t]) + ((1-z[t])*h[t-1])  # leaky")), end="")
     h[t] = W @ x[t] + (1 - z[t]) * h[t-1]  # leaky
     """
-    return _write(reading.text if isinstance(reading, Reading) else reading, PYTHON)
+    return _write(reading if isinstance(reading, Text) else reading.text, PYTHON)
 
 
 def write_text(reading: Reading | Text) -> str:
-    """The equations in plain Unicode, for reading only.
+    """The equations in plain Unicode; inner loops and cells are written out.
 
     >>> from elman.language import read
     >>> print(write_text(read("h[t] = sigmoid(W @ x[t] + alpha * h[t-1])")), end="")
     hₜ = σ(W xₜ + α ⊙ hₜ₋₁)
     """
-    return _write(reading.text if isinstance(reading, Reading) else reading, PLAIN)
+    return _write(reading if isinstance(reading, Text) else reading.expanded, PLAIN)
 
 
 def write_cell(cell: ir.Cell) -> str:
@@ -80,6 +89,7 @@ class _Notation:
     visit: Callable[[Expr, list[Written]], Written]
     name: Callable[[str], str]
     at: Callable[[str, int], str]
+    start: Callable[[str, int], str]  # h[0]
 
 
 def _write(text: Text, notation: _Notation) -> str:
@@ -87,38 +97,45 @@ def _write(text: Text, notation: _Notation) -> str:
 
 
 def _line(line: Line, notation: _Notation) -> str:
-    match line:
-        case Equation(name=name, per_step=per_step, value=value):
-            left = notation.at(name, 0) if per_step else notation.name(name)
-            body = f"{left} = {fold(value, notation.visit)[0]}"
-        case Constant(name=name, value=number):
-            body = f"{notation.name(name)} = {_literal(number)}"
-        case Declaration(name=name):
-            body = f"{notation.name(name)}: {_declared(line)}"
-        case Return(names=names):
-            body = f"return {', '.join(notation.name(name) for name in names)}"
-        case Remark():
-            body = ""
+    body = _body(line, notation)
     comment = " ".join(line.comment.split("\n"))
     return (f"{body}  # {comment}" if body else f"# {comment}") if comment else body
 
 
-def _declared(line: Declaration) -> str:
-    sizes = [] if line.shape is None else list(line.shape) or ["scalar"]
-    over = {"b": ["per sequence"], "t": ["per step"], None: []}[line.over]
-    return ", ".join([size.replace("+", " + ") for size in sizes] + over)
+def _body(line: Line, notation: _Notation) -> str:
+    match line:
+        case Equation() | Initial():
+            return f"{_left(line, notation)} = {fold(line.value, notation.visit)[0]}"
+        case Constant(value=number):
+            return f"{_left(line, notation)} = {_literal(number)}"
+        case Declaration(name=name):
+            return f"{notation.name(name)}: {declared_as(line)}"
+        case Range():
+            return f"{line.name} = {line.first}..{line.last}"
+        case Use():
+            values = ((each.name, fold(each.value, notation.visit)[0]) for each in line.given)
+            given = ", ".join(f"{name} = {value}" for name, value in values)
+            return f"{notation.name(line.name)}: {line.cell}({given})"
+        case Return(names=names):
+            return f"return {', '.join(notation.name(name) for name in names)}"
+    return ""
+
+
+def _left(line: Equation | Initial | Constant, notation: _Notation) -> str:
+    """The left side; one of a round as it is typed."""
+    name, index = line.name, line.index
+    match line:
+        case Initial(step=step):
+            return notation.start(name, step) if index is None else f"{name}[{step},{index}]"
+        case Equation(per_step=True):
+            return notation.at(name, 0) if index is None else _python_at(name, 0, index)
+    return notation.name(name) if index is None else f"{name}[{index}]"
 
 
 def _literal(value: Literal) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_literal, value)) + "]"
-    return "-" * (str(value)[0] == "-") + _number(abs(value))
-
-
-def _number(value: float) -> str:
-    """The shortest text that reads back to the same number: `2`, `0.9`, `1e-5`."""
-    text = repr(float(value)).removesuffix(".0")
-    return text.replace("e+", "e").replace("e-0", "e-")
+    return "-" * (str(value)[0] == "-") + shortest(abs(value))
 
 
 def _bracketed(written: Written, level: int) -> str:
@@ -142,11 +159,11 @@ def _is_atom(text: str, written: Written) -> bool:
 def _python(expr: Expr, parts: list[Written]) -> Written:
     match expr:
         case Number(value=value):
-            return _number(value), ATOM
-        case Name(name=name):
-            return name, ATOM
-        case At(name=name, lag=lag):
-            return _python_at(name, lag), ATOM
+            return shortest(value), ATOM
+        case Name(name=name, index=index):
+            return name if index is None else f"{name}[{index}]", ATOM
+        case At(name=name, lag=lag, index=index):
+            return _python_at(name, lag, index), ATOM
         case Unary():
             return "-" + _bracketed(parts[0], SIGN_LEVEL), SIGN_LEVEL
         case Binary(op=op):
@@ -158,41 +175,41 @@ def _python(expr: Expr, parts: list[Written]) -> Written:
             return _bracketed(parts[0], level) + ".T", ATOM
         case Join():
             return f"[{', '.join(text for text, _ in parts)}]", ATOM
-        case Call(function=function):
-            return f"{function}({', '.join(text for text, _ in parts)})", ATOM
+        case Call(function=function, spec=spec):
+            letters = [f'"{spec}"'] if spec else []  # of einsum
+            return f"{function}({', '.join([*letters, *(text for text, _ in parts)])})", ATOM
     raise AssertionError(expr)
 
 
-def _python_at(name: str, lag: int) -> str:
-    return f"{name}[t{-lag:+d}]" if lag else f"{name}[t]"
+def _python_at(name: str, lag: int, index: Index | None = None) -> str:
+    inner = "" if index is None else f",{index}"
+    return f"{name}[t{-lag:+d}{inner}]" if lag else f"{name}[t{inner}]"
 
 
-_LOW = str.maketrans("0123456789-t", "₀₁₂₃₄₅₆₇₈₉₋ₜ")
 _HIGH = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_SIGNS = {"@": " ", "*": " ⊙ ", "/": " / ", "<=": " ≤ ", ">=": " ≥ ", "!=": " ≠ ", "==": " = "}
+_SIGNS = {"*": " ⊙ ", "/": " / ", "<=": " ≤ ", ">=": " ≥ ", "!=": " ≠ "}
 _AROUND = {"abs": "|{}|", "norm": "‖{}‖", "sqrt": "√({})", "sigmoid": "σ({})", "logistic": "σ({})"}
-_LETTERS = """
-    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda lam mu nu xi pi rho sigma tau
-    upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-"""
-_GREEK = dict(zip(_LETTERS.split(), "αβγδεζηθικλλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ", strict=True))
 
 
 def _plain(expr: Expr, parts: list[Written]) -> Written:
     match expr:
-        case Name(name=name):
-            return _plain_name(name), ATOM
-        case At(name=name, lag=lag):
+        case Name(name=name, index=None):
+            return plain_name(name), ATOM
+        case At(name=name, lag=lag, index=None):
             return _plain_at(name, lag), ATOM
         case Binary(op="**", right=Number(value=value)) if value == int(value):
-            power = _number(value).translate(_HIGH)
+            power = shortest(value).translate(_HIGH)
             return _bracketed(parts[0], ATOM) + power, POWER
         case Binary(op=op, left=first, right=second):
             left, right = _operands(op, parts)
             sign = _SIGNS.get(op, f" {op} ")
             if op == "*" and isinstance(first, Number) | isinstance(second, Number):
                 sign = " · "
-            return left + sign + right, LEVEL[op]
+            if op == "@" and _is_capital(first):
+                sign = " "
+            if op == "==":  # it must not look like the equation's own sign
+                return f"({left} = {right})", ATOM
+            return left + sign + right, 0 if op == "%" else LEVEL[op]
         case Transpose():
             return _bracketed(parts[0], ATOM) + "ᵀ", ATOM
         case Call(function=function) if function in _AROUND:
@@ -200,18 +217,26 @@ def _plain(expr: Expr, parts: list[Written]) -> Written:
     return _python(expr, parts)
 
 
-def _plain_name(name: str) -> str:
-    """`alpha` is α; `W_1` is W₁; `W_z` has no letter for its index and stays."""
-    first, *rest = name.split("_")
-    first = _GREEK.get(first, first)
-    if len(rest) == 1 and rest[0].isdecimal():
-        return first + rest[0].translate(_LOW)
-    return "_".join([first, *(_GREEK.get(part, part) for part in rest)])
+def _is_capital(expr: Expr) -> bool:
+    """Is it a matrix by its letter, which needs no sign before a vector? Long chains get signs."""
+    for _ in range(SHORT):
+        match expr:
+            case Name(name=name):
+                return name[0].isupper()
+            case Transpose(arg=arg):
+                expr = arg
+            case Binary(op="@", left=left, right=Name(name=name) | Transpose(arg=Name(name=name))):
+                if not name[0].isupper():
+                    return False
+                expr = left
+            case _:
+                return False
+    return False
 
 
 def _plain_at(name: str, lag: int) -> str:
-    return _plain_name(name) + (f"t{-lag:+d}" if lag else "t").translate(_LOW)
+    return plain_name(name, f"t-{lag}" if lag else "t")
 
 
-PYTHON = _Notation(_python, str, _python_at)
-PLAIN = _Notation(_plain, _plain_name, _plain_at)
+PYTHON = _Notation(_python, str, _python_at, lambda name, step: f"{name}[{step}]")
+PLAIN = _Notation(_plain, plain_name, _plain_at, lambda name, step: plain_name(name, str(step)))
