@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,23 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from elman import ir
+from elman import ir, library
 from elman.backends import call as calls
 from elman.backends.c_run import REAL, write_programs
 from elman.backends.c_write import write_file
 from elman.cell.cotangents import of_final_states, of_outputs
 from elman.cell.files import read_text, write_text
+from elman.cell.made_from import check_text, checked_constants
 from elman.cell.run import Array, Run
-from elman.errors import ElmanError, NameProblem, ShapeProblem, nearest
+from elman.errors import CellWarning, ElmanError, NameProblem, ShapeProblem, nearest
+from elman.ir.cell import Number
 from elman.ir.node import show
 from elman.ir.sizes import number
-from elman.language import read, write
+from elman.language import Reading, read, read_latex, write, write_latex
+from elman.language import write_text as write_plain
 from elman.passes import STAGES, show_stage
+from elman.passes.analysis import Analysis, analyse
 from elman.passes.derive import derive
+from elman.passes.randomness import STEPS_TAKEN, streams
 from elman.passes.shapes import Typed, infer_shapes
+from elman.passes.suspicions import suspicions
 from elman.passes.system import system_of
 from elman.passes.transpose import past_name
 from elman.trace import Trace, record
+
+PAGES = (".tex", ".md", ".rst")  # the endings of files that hold LaTeX
 
 
 class Cell:
@@ -38,30 +48,70 @@ class Cell:
     array([[0.8005],
            [0.9518]])
 
+    `constants` are other numbers for those of the text, before it is read: also for one that says
+    how many rounds an inner loop has.
+
+    >>> powers = "L = 2\\nl = 1..L\\ns[t,0] = x[t]\\ns[t,l] = x[t] * s[t,l-1]\\nh[t] = s[t,L]"
+    >>> Cell(powers).outputs, Cell(powers, constants={"L": 3}).outputs
+    (('s_0', 's_1', 's_2', 'h'), ('s_0', 's_1', 's_2', 's_3', 'h'))
+
     Errors: SyntaxProblem, TimeProblem, NameProblem or ShapeProblem, each with a caret under what
     is wrong.
     """
 
-    def __init__(self, text: str, name: str | None = None) -> None:
-        if not isinstance(text, str):
-            raise NameProblem(
-                "E408", f"a cell is made from its text, not from {type(text).__name__}"
-            )
+    def __init__(
+        self,
+        text: str,
+        name: str | None = None,
+        constants: Mapping[str, Number] | None = None,
+    ) -> None:
+        check_text(text, name)
+        reading = read(text, name, library.cells.text, checked_constants(constants))
+        self._begin(write(reading) if constants else text, reading)
+
+    def _begin(self, text: str, reading: Reading) -> None:
         self._text = text
-        self._reading = read(text, name)
-        self.name = self._reading.cell.name
-        self.typed: Typed = self._placed(lambda: infer_shapes(self._reading.cell, self._spell))
+        self._reading = reading
+        self.name = reading.cell.name
+        self.typed: Typed = self._placed(lambda: infer_shapes(reading.cell, self._spell))
+        for found in self.warnings:
+            warnings.warn(found, stacklevel=3)
+
+    @classmethod
+    def from_latex(
+        cls,
+        text: str,
+        symbols: Mapping[str, str | float] | None = None,
+        name: str | None = None,
+    ) -> Cell:
+        r"""The cell that a page prints: LaTeX, Unicode mathematics, or a document around them.
+
+        `symbols` says what the page's letters are: a function, another name, a value at a step, a
+        number. What is printed is what is built; docs/latex.md has the rules.
+
+        >>> page = r"h_t = \phi(W_{hh} h_{t-1} + W_{xh} x_t + b)"
+        >>> print(Cell.from_latex(page, symbols={r"\phi": "tanh"}), end="")
+        h[t] = tanh(W_hh @ h[t-1] + W_xh @ x[t] + b)
+
+        Errors: as of `Cell(text)`, with the caret in the LaTeX.
+        """
+        check_text(text, name, is_page=True)
+        cell = cls.__new__(cls)
+        reading = read_latex(text, symbols, name)
+        cell._begin(write(reading), reading)
+        return cell
 
     @classmethod
     def load(cls, path: str | Path) -> Cell:
-        """The cell of a `.cell` file, named after it.
+        """The cell of a `.cell` file, or of a page (`.tex`, `.md`, `.rst`), named after it.
 
         Errors: FileProblem where the file cannot be read; a mistake in it is shown with its line.
         """
         path = Path(path)
         text = read_text(path)
         try:
-            return cls(text, path.stem)
+            is_page = path.suffix in PAGES
+            return cls.from_latex(text, name=path.stem) if is_page else cls(text, path.stem)
         except ElmanError as error:
             if error.where is None:
                 error.headline = f"{path}: {error.headline}"
@@ -82,6 +132,11 @@ class Cell:
                 raise error.at(self._reading.where(error.subject)) from None
             raise
 
+    @functools.cached_property
+    def warnings(self) -> tuple[CellWarning, ...]:
+        """What is legal in its text but hardly meant, as warned of when it was made."""
+        return (*self._reading.notices, *suspicions(self._reading, self.typed.cell))
+
     # ---- what it is ----
 
     @functools.cached_property
@@ -98,6 +153,16 @@ class Cell:
     def parameters(self) -> tuple[str, ...]:
         """The names of its weights."""
         return self.typed.cell.names("parameter")
+
+    @functools.cached_property
+    def frozen(self) -> tuple[str, ...]:
+        """The weights among them that no gradient changes."""
+        return self.typed.cell.frozen
+
+    @functools.cached_property
+    def random(self) -> tuple[str, ...]:
+        """The names that are drawn: in evaluation their mean."""
+        return streams(self.typed.cell)
 
     @functools.cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -120,7 +185,11 @@ class Cell:
         >>> Cell("h[t] = tanh(W @ x[t] + U @ h[t-1])").shapes(input=2, hidden=1)
         {'W': (1, 2), 'x': (2,), 'U': (1, 1), 'h': (1,)}
         """
-        numbers = self.numbers(sizes)
+        try:
+            numbers = self.numbers(sizes)
+        except ShapeProblem as error:  # here sizes are arguments of their own
+            error.fix = re.sub(r'sizes=\{"(\w+)": \.\.\.\}', r"\1=3", error.fix or "") or None
+            raise
         names = [n.attr.name for n in self.typed.cell.leaves] + list(self.outputs)
         return {
             name: tuple(number(size, numbers) for size in self.typed.shape(name))
@@ -149,29 +218,23 @@ class Cell:
     def _spell(self, n: ir.Node) -> str:
         return self._reading.quote(n) or show(n)
 
+    def analyse(self) -> Analysis:
+        """What is known before it runs: weights, work, phases, how its states hear their past.
+
+        >>> found = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)").analyse()
+        >>> str(found.parameters), found.parameters(hidden=3, input=2)
+        ('hidden * input + hidden**2 + hidden', 18)
+        >>> found.linear, found.diagonal, found.phases
+        (False, False, 1)
+        """
+        return analyse(self.typed.cell)
+
     # ---- what it does ----
 
-    def _prepare(
-        self,
-        inputs: Mapping[str, Any],
-        weights: Mapping[str, Any],
-        state: Mapping[str, Any] | None,
-        sizes: Mapping[str, int] | None,
-        dtype: Any,
-    ) -> calls.Call:
-        def work() -> calls.Call:
-            return calls.prepare(
-                self.typed,
-                self._reading.cell,
-                inputs,
-                weights,
-                state,
-                sizes or {},
-                dtype,
-                self._spell,
-            )
-
-        found: calls.Call = self._placed(work)
+    def _prepare(self, request: calls.Request) -> calls.Call:
+        found: calls.Call = self._placed(
+            lambda: calls.prepare(self.typed, self._reading.cell, request, self._spell)
+        )
         return found
 
     def run(
@@ -181,18 +244,23 @@ class Cell:
         state: Mapping[str, Any] | None = None,
         *,
         sizes: Mapping[str, int] | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
         backend: str = "auto",
         dtype: Any = None,
     ) -> Run:
         """Every value of every step.
 
         Shapes: inputs (T, size) or (T, B, size); weights as `shapes` says, axes of size 1 may be
-        left out; state (size) or (B, size), zero where not given. `dtype=None`: the inputs'
-        floating type, else float64.
+        left out; state (size) or (B, size), where not given what the cell says of it before the
+        first step, else zero. `dtype=None`: the inputs' floating type, else float64.
+
+        `steps` where no input counts them. `seed`, a whole number below 2**24, draws what is
+        random, the same numbers on every backend; `seed=None` takes its mean (evaluation).
 
         Errors: WeightProblem, NameProblem, ShapeProblem, BackendProblem.
         """
-        call = self._prepare(inputs, weights, state, sizes, dtype)
+        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, dtype))
         chosen = calls.choose(call, backend)
         values, final = calls.run(call, self.outputs, chosen)
         if not call.batched:
@@ -209,6 +277,8 @@ class Cell:
         cotangents: Mapping[str, Any],
         final: Mapping[str, Any] | None = None,
         sizes: Mapping[str, int] | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
         backend: str = "auto",
         dtype: Any = None,
     ) -> dict[str, Array]:
@@ -224,20 +294,18 @@ class Cell:
         >>> {name: float(g.ravel()[0]) for name, g in found.items()}
         {'u': 2.25, 'w': 0.5, 'x': 0.125, 'h': 0.0625}
         """
-        call = self._prepare(inputs, weights, state, sizes, dtype)
+        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, dtype))
         chosen = calls.choose(call, backend)
         given = of_outputs(self.typed, call, cotangents)
         last = of_final_states(call, final or {})
-        found, initial = calls.gradients(call, given, last, chosen)
-        over = self.typed.over
+        every, initial = calls.gradients(call, given, last, chosen)
+        learned = {*self.parameters, *self.inputs} - {*self.frozen}
+        found = {name: a for name, a in every.items() if name in learned}
         if not call.batched:
-            found = {
-                name: a.squeeze(over[name].index("b")) if "b" in over[name] else a
-                for name, a in found.items()
-            }
+            rows = {name: self.typed.over[name].find("b") for name in found}
+            found = {n: a if rows[n] < 0 else a.squeeze(rows[n]) for n, a in found.items()}
             initial = {key: a[0] for key, a in initial.items()}
-        initial = {past_name(key) if key in found else key: a for key, a in initial.items()}
-        return {name: a for name, a in found.items() if name not in self.constants} | initial
+        return found | {past_name(key) if key in found else key: a for key, a in initial.items()}
 
     def trace(
         self,
@@ -246,6 +314,8 @@ class Cell:
         state: Mapping[str, Any] | None = None,
         *,
         sizes: Mapping[str, int] | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
     ) -> Trace:
         """Every equation of every step with its numbers, one sequence, float64.
 
@@ -260,14 +330,14 @@ class Cell:
                = tanh(1.1)
                = 0.8005
         """
-        call = self._prepare(inputs, weights, state, sizes, np.float64)
+        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, np.float64))
         if call.batch != 1:
             raise ShapeProblem(
                 "E215",
                 f"a trace follows one sequence, and {call.batch} are given",
                 fix="Pass x[:, 0].",
             )
-        return record(self._reading, call.arrays, call.state, call.sizes, call.steps)
+        return record(self._reading, call)
 
     # ---- what is derived ----
 
@@ -306,17 +376,41 @@ class Cell:
           parameter  W (hidden, input)
           parameter  U (hidden, hidden)
         """
-        count = len(self.typed.cell.equations)
+        count = sum(e.name != STEPS_TAKEN for e in self.typed.cell.equations)
         lines = [
             f"{self.name}: {count} equation{'s' * (count != 1)}, returns {', '.join(self.returns)}"
         ]
-        groups = {"input": self.inputs, "state": self.states, "parameter": self.parameters}
-        groups["constant"] = tuple(self.constants)
+        learned = tuple(name for name in self.parameters if name not in self.frozen)
+        groups = {"input": self.inputs, "state": self.states, "parameter": learned}
+        groups |= {"frozen": self.frozen, "constant": tuple(self.constants), "random": self.random}
         for kind, names in groups.items():
             for name in names:
                 shape = ", ".join(self.typed.shape(name))
                 lines.append(f"  {kind:<10} {name} ({shape})" if shape else f"  {kind:<10} {name}")
         return "\n".join(lines)
+
+    # ---- how it is shown ----
+
+    def to_latex(self) -> str:
+        r"""The equations as a page prints them; `Cell.from_latex` reads them back.
+
+        >>> print(Cell("h[t] = tanh(W_h @ x[t] + alpha * h[t-1])").to_latex())
+        \begin{align}
+          h_t &= \tanh(W_h x_t + \alpha \odot h_{t-1})
+        \end{align}
+        """
+        return write_latex(self._reading)
+
+    def to_text(self) -> str:
+        """The equations in plain Unicode; read back, a Greek word has become its letter.
+
+        >>> print(Cell("h[t] = tanh(W_h @ x[t] + alpha * h[t-1])").to_text())
+        hₜ = tanh(W_h xₜ + α ⊙ hₜ₋₁)
+        """
+        return write_plain(self._reading).rstrip("\n")
+
+    def _repr_latex_(self) -> str:
+        return f"$${write_latex(self._reading, 'aligned')}$$"
 
     def __str__(self) -> str:
         return write(self._reading)
@@ -331,3 +425,10 @@ class Cell:
 
     def __hash__(self) -> int:
         return hash(self._reading.cell)
+
+
+def published(text: str, name: str) -> Cell:
+    """A cell of the library: what is odd in it is its authors', so nothing is warned of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CellWarning)
+        return Cell(text, name)
