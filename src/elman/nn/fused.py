@@ -15,6 +15,7 @@ from elman.backends.c_run import Compiled, compiled
 from elman.backends.interpret import USER, expand
 from elman.ir import Cell
 from elman.ir.sizes import number
+from elman.passes.initial import initial_cell
 from elman.passes.transpose import past_name
 
 Tensor: TypeAlias = torch.Tensor
@@ -76,6 +77,8 @@ def run_layer(
     layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Outputs (T, B, size) in the order of the returns, final states (1, B, size); none is zero."""
+    if layer.cell.initial:
+        state = {**_started(layer, lead, arrays, state), **state}
     before = [state.get(key) for key in layer.states]
     if lead[1] and why_not([*arrays, *before]) is None:
         # in one piece before the Function, so that second derivatives know where they come from
@@ -84,6 +87,18 @@ def run_layer(
         count = len(layer.cell.returns)
         return found[:count], found[count:]
     return _composite(layer, lead, arrays, before)
+
+
+def _started(
+    layer: Layer, lead: tuple[int, int], arrays: Sequence[Tensor], state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The states whose lines before the first step give them, seen by autograd."""
+    start = initial_cell(layer.cell, state)
+    if start is None:
+        return {}
+    named = dict(zip(layer.names, arrays, strict=True))
+    found, _ = torch_.forward(start, named, {}, layer.sizes, (1, lead[1]), start.outputs)
+    return {key: value[0] for key, value in found.items()}
 
 
 def _composite(

@@ -12,9 +12,13 @@ import torch
 from elman.backends import c_compile
 from elman.backends.notice import BackendNotice
 from elman.cell import Cell
-from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.errors import NameProblem, ShapeProblem
 from elman.ir.sizes import number
+from elman.nn import drawn
 from elman.nn.fused import Layer, run_layer, why_not
+from elman.nn.given import Form, as_cell, check_format, check_numbers, constant_tensors
+from elman.nn.stack import main_input, plan_sizes
+from elman.passes.randomness import WORDS, evaluation, training
 
 Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Tensor]
@@ -40,6 +44,12 @@ class Recurrent(torch.nn.Module):
         batch_first: `x` and the output are (B, T, size), not (T, B, size); states stay as they
             are.
         dropout: on the output of each layer but the last, while training.
+        constants: constants of the cell by name, with other values than in its equations.
+
+    Frozen weights are buffers: saved with the layer, and never learned. What is random in a cell is
+    drawn anew by each call while training (`torch.manual_seed` decides), and is its mean after
+    `eval()`; the state says what was drawn, so that `step` goes on with the same masks. The step's
+    number `t` is exact as far as the dtype counts: to 256 in bfloat16, 2048 in float16.
 
     Shapes: `x` (T, B, input_size) or (T, input_size); output (T, B, hidden_size); every state
     (num_layers, B, size). A per-step input is (T, ...), a per-sequence input (B, ...).
@@ -55,13 +65,14 @@ class Recurrent(torch.nn.Module):
         num_layers: int = 1,
         *,
         sizes: Mapping[str, int] | None = None,
+        constants: Mapping[str, Any] | None = None,
         batch_first: bool = False,
         dropout: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.cell = cell if isinstance(cell, Cell) else Cell(cell)
+        self.cell = as_cell(cell)
         if "state" in self.cell.inputs:
             raise NameProblem(
                 "E405",
@@ -69,125 +80,61 @@ class Recurrent(torch.nn.Module):
                 rule="layer(x, state=...) is the state of the recurrence.",
                 fix="Give the input another name in the equations.",
             )
+        check_numbers(input_size, hidden_size, num_layers, dropout, sizes)
+        check_format(dtype)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
-        _check(input_size, hidden_size, num_layers, self.dropout)
         self.sizes = dict(sizes or {})
-        self.main = _main_input(self.cell)
-        self._layers = self._plan_layers()
-        self._check_states()
-        sizes, shape = self._layers[0].sizes, self.cell.typed.shape
-        self._tails = {
-            name: tuple(number(size, sizes) for size in shape(name))
-            for name in (*self.cell.inputs, *self.cell.states)
-        }
-        self._make_parameters(device, dtype)
+        self.main = main_input(self.cell)
+        self._plan()
+        self._make_weights(device, dtype)
+        for name, tensor in constant_tensors(self.cell, constants or {}).items():
+            kept = tensor.to(device, dtype or torch.get_default_dtype())
+            self.register_buffer(f"constant_{name}", kept, persistent=False)
         self.reset_parameters()
         reason = c_compile.trouble()
         if reason is not None:
             warnings.warn(BackendNotice(reason), stacklevel=2)
 
-    def _plan_layers(self) -> list[Layer]:
-        layers, width = [], self.input_size
-        typed = self.cell.typed
-        output = self.cell.returns[0]
-        for _ in range(self.num_layers):
-            named = self._named(width)
-            for name, value in self.sizes.items():
-                if named.get(name, value) != value:
-                    raise ShapeProblem(
-                        "E203", f"{name} is {named[name]} in the layer and {value} in sizes"
-                    )
-            sizes = self.cell.numbers(
-                {**named, **self.sizes}, by={self._size_of_main(): "input_size"}
-            )
-            names = (*self.cell.inputs, *self.cell.parameters, *self.cell.constants)
-            layers.append(Layer(typed.cell, sizes, names, self.cell.states))
-            shape = typed.shape(output)
-            if len(shape) != 1 and self.num_layers > 1:
-                raise ShapeProblem(
-                    "E209",
-                    f"{output} is no vector, so that no layer can read it",
-                    rule="Stack one layer.",
-                )
-            width = number(shape[0], sizes) if shape else 1
-        self.output_size = width
-        return layers
+    def _plan(self) -> None:
+        """The layers, in evaluation and where they are drawn, and the form of what they take."""
+        cell, typed = self.cell, self.cell.typed
+        planned, self.output_size = plan_sizes(
+            cell, self.input_size, self.hidden_size, self.num_layers, self.sizes
+        )
+        names = (*cell.inputs, *cell.parameters, *cell.constants)
+        average, chance = evaluation(typed.cell), training(typed.cell)
+        self._layers = [Layer(average, sizes, names, cell.states) for sizes in planned]
+        self._drawn = [
+            Layer(chance, sizes, (*names, *WORDS), cell.states) for sizes in planned if cell.random
+        ]
+        tails = {
+            name: tuple(number(size, planned[0]) for size in typed.shape(name))
+            for name in (*cell.inputs, *cell.states)
+        }
+        kept = (*cell.states, *drawn.remembered(cell))
+        self._form = Form(cell, self.main, tails, kept, self.num_layers)
 
-    def _size_of_main(self) -> str:
-        shape = self.cell.typed.shape(self.main) if self.main else ()
-        return shape[0] if shape else "input"
-
-    def _named(self, width: int) -> dict[str, int]:
-        """The sizes that input_size and hidden_size stand for in this cell."""
-        named = {"hidden": self.hidden_size} if "hidden" in self.cell.typed.aliases else {}
-        size = self._size_of_main()
-        if self.main is None:
-            return named
-        if not self.cell.typed.shape(self.main):
-            self._check_number(width)
-            return named
-        if size.isdigit():
-            if int(size) != width:
-                raise ShapeProblem(
-                    "E203",
-                    f"{self.main} has {size} values in the equations, and input_size is {width}",
-                )
-            return named
-        if named.get(size, width) != width:
-            raise ShapeProblem(
-                "E203",
-                f"the cell needs {self.main} and its state to have one size, "
-                f"not {width} and {self.hidden_size}",
-                rule="They are added or multiplied elementwise in the equations.",
-                fix=f"Pass input_size={self.hidden_size}.",
-            )
-        return {**named, size: width}
-
-    def _check_number(self, width: int) -> None:
-        """An input that is a number at each step has the size 1, and reads no layer."""
-        if width != 1:
-            raise ShapeProblem(
-                "E203",
-                f"{self.main} is a number in the equations, and input_size is {width}",
-                fix="Pass input_size=1.",
-            )
-        if self.num_layers > 1:
-            raise ShapeProblem(
-                "E209",
-                f"{self.main} is a number in the equations, so that it can read no layer",
-                rule="Stack one layer.",
-            )
-
-    def _check_states(self) -> None:
-        for key in self.cell.states:
-            shape = self.cell.typed.shape(key)
-            tails = [tuple(number(size, layer.sizes) for size in shape) for layer in self._layers]
-            if len(set(tails)) > 1:
-                raise ShapeProblem(
-                    "E209",
-                    f"the state {key} has not one size in all layers: it is "
-                    + ", then ".join(str(tail) for tail in tails[:2]),
-                    rule="The states of a stack are (num_layers, B, size).",
-                    fix="Stack single layers, or give input and output one size.",
-                )
-
-    def _make_parameters(self, device: Any, dtype: torch.dtype | None) -> None:
+    def _make_weights(self, device: Any, dtype: torch.dtype | None) -> None:
+        """A parameter for every name of the equations and layer; a buffer where it is frozen."""
         for k, layer in enumerate(self._layers):
             for name in self.cell.parameters:
                 shape = [number(size, layer.sizes) for size in self.cell.typed.shape(name)]
                 empty = torch.empty(shape, device=device, dtype=dtype)
-                self.register_parameter(f"{name}_l{k}", torch.nn.Parameter(empty))
-        for name, value in self.cell.constants.items():
-            tensor = torch.tensor(value, device=device, dtype=dtype or torch.get_default_dtype())
-            self.register_buffer(f"constant_{name}", tensor, persistent=False)
+                if name in self.cell.frozen:
+                    self.register_buffer(f"{name}_l{k}", empty)
+                else:
+                    self.register_parameter(f"{name}_l{k}", torch.nn.Parameter(empty))
 
     def reset_parameters(self) -> None:
-        """torch's own rule: uniform within 1/sqrt(hidden_size)."""
+        """torch's own rule: uniform within 1/sqrt(hidden_size); a learned initial state is 0."""
         bound = 1.0 / math.sqrt(self.hidden_size)
+        starts = {value.attr.name for _, value in self.cell.typed.cell.initial if not value.args}
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-bound, bound)
+            for k in range(self.num_layers):
+                for name in self.cell.parameters:
+                    weight: Tensor = getattr(self, f"{name}_l{k}")
+                    weight.zero_() if name in starts else weight.uniform_(-bound, bound)
 
     def forward(
         self, x: Tensor | None = None, state: State | None = None, **others: Tensor
@@ -196,19 +143,25 @@ class Recurrent(torch.nn.Module):
         return self._run(x, state, others, self.batch_first)
 
     def _run(
-        self, x: Tensor | None, state: State | None, others: State, batch_first: bool
+        self,
+        x: Tensor | None,
+        state: State | None,
+        others: State,
+        batch_first: bool,
+        continued: bool = False,
     ) -> tuple[Any, State]:
-        if x is not None and not others and not batch_first and self._is_plain(x):
-            inputs, batched, lead = {self.main or "": x}, True, (x.shape[0], x.shape[1])
-        else:
-            inputs, batched = self._check_inputs(x, others, batch_first)
-            lead = self._lead(inputs)
-        before = {} if state is None else self._check_state(state, lead[1], batched)
+        """`continued` steps draw what their sequence has drawn before."""
+        inputs, before, lead, batched = self._given(x, state, others, batch_first)
+        chance = self.training and bool(self._drawn)
+        seeds = drawn.seeds(before, self.num_layers, continued) if chance else None
         finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
-        for k, layer in enumerate(self._layers):
+        for k, layer in enumerate(self._layers if seeds is None else self._drawn):
+            if seeds is not None:
+                inputs |= drawn.words(before, k, seeds[k], lead, self._like(inputs))
             arrays = [self._array(name, k, inputs) for name in layer.names]
-            outputs, final = run_layer(layer, lead, arrays, {n: s[k] for n, s in before.items()})
+            own = {n: s[k] for n, s in before.items() if n in layer.states}
+            outputs, final = run_layer(layer, lead, arrays, own)
             finals.append(final)
             if k + 1 < self.num_layers:
                 below = outputs[0]
@@ -219,23 +172,39 @@ class Recurrent(torch.nn.Module):
         for k, name in enumerate(self.cell.states):
             layers = [final[k] for final in finals]
             after[name] = torch.cat(layers) if len(layers) > 1 else layers[0]
+        if seeds is not None:
+            after |= drawn.after(self.cell, before, seeds, lead, self._like(inputs))
         result = self._shape_out(outputs, batched, batch_first)
         return result, after if batched else _squeeze(after)
 
-    def _is_plain(self, x: Tensor) -> bool:
-        """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
-        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None:
-            return False
-        expected = self._tails[self.main]
-        parameter = next(iter(self._parameters.values()), None)
-        return (
-            len(self.cell.inputs) == 1
-            and (x.shape[2],) == expected
-            and x.numel() > 0
-            and self._over(self.main) == "tb"
-            and parameter is not None
-            and x.dtype is parameter.dtype
-        )
+    def _given(
+        self, x: Tensor | None, state: State | None, others: State, batch_first: bool
+    ) -> tuple[State, State, tuple[int, int], bool]:
+        """Inputs and states by name, the numbers of steps and rows, and whether there are rows."""
+        dtype = self._dtype()
+        if x is not None and not others and not batch_first and self._form.is_plain(x, dtype):
+            inputs, batched, lead = {self.main or "": x}, True, (x.shape[0], x.shape[1])
+        else:
+            steps = others.pop("steps", None) if self._form.is_uncounted else None
+            inputs, batched = self._form.inputs(x, others, batch_first, dtype)
+            rows = self._form.rows(state)
+            batched = batched if rows is None else True
+            lead = self._form.lead(inputs, steps, rows or 1)
+        before = {} if state is None else self._form.state(state, lead[1], batched, dtype)
+        return inputs, before, lead, batched
+
+    def _dtype(self) -> torch.dtype | None:
+        """That of the weights; None where there are none."""
+        first = next(iter(self._parameters.values()), None)
+        if first is None and self.cell.parameters:  # all are frozen
+            first = getattr(self, f"{self.cell.parameters[0]}_l0")
+        return None if first is None else first.dtype
+
+    def _like(self, inputs: State) -> Tensor:
+        """A tensor of the layer's dtype and device."""
+        given = next(iter(inputs.values()), None)
+        first = self._array(self._layers[0].names[0], 0, inputs) if given is None else given
+        return first
 
     def step(
         self, x: Tensor | None = None, state: State | None = None, **others: Tensor
@@ -249,122 +218,21 @@ class Recurrent(torch.nn.Module):
         >>> h.shape
         torch.Size([4, 5])
         """
-        stretched = {name: v if self._over(name) == "b" else v[None] for name, v in others.items()}
-        output, after = self._run(None if x is None else x[None], state, stretched, False)
-        single = tuple(o[0] for o in output) if isinstance(output, tuple) else output[0]
-        return single, after
-
-    # ---- what is given ----
-
-    def _over(self, name: str) -> str:
-        return self.cell.typed.over.get(name, "tb")
-
-    def _check_inputs(
-        self, x: Tensor | None, others: State, batch_first: bool
-    ) -> tuple[State, bool]:
-        given = dict(others)
-        if self.main is not None and x is not None:
-            given[self.main] = x
-        missing = [name for name in self.cell.inputs if name not in given]
-        extra = [name for name in given if name not in self.cell.inputs]
-        if missing or extra:
-            raise NameProblem(
-                "E405",
-                f"the cell needs the input {missing[0]}"
-                if missing
-                else f"the cell has no input {extra[0]}",
-                rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
-                fix=nearest(extra[0], self.cell.inputs) if extra else f"Pass {missing[0]}=...",
-            )
-        for name, tensor in given.items():
-            _check_tensor(name, tensor)
-        ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
-        batched = any(r >= 2 for n, r in ranks.items() if self._over(n) == "tb")
-        batched = batched or any(r == 1 for n, r in ranks.items() if self._over(n) == "b")
-        for name, tensor in given.items():
-            self._check_input(name, tensor, batched)
-        spread = {n: self._spread(n, tensor, batched, batch_first) for n, tensor in given.items()}
-        return spread, batched
-
-    def _check_input(self, name: str, tensor: Tensor, batched: bool) -> None:
-        over = self._over(name)
-        shape = self.cell.typed.shape(name)
-        lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
-        width = self._tails[name]
-        if tensor.dim() != lead + len(shape) or tuple(tensor.shape[lead:]) != width:
-            words = [axis.upper() for axis in over if batched or axis == "t"]
+        over = self._form.over
+        if isinstance(x, torch.Tensor) and x.dim() > 1 + len(self._form.tails[self.main or ""]):
+            width = ", ".join(map(str, ("B", *self._form.tails[self.main or ""])))
             raise ShapeProblem(
                 "E210",
-                f"{name} is {tuple(tensor.shape)}, and the layer needs "
-                f"({', '.join([*words, *map(str, width)])})",
-                rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
+                f"x is {tuple(x.shape)}, and one step needs ({width})",
+                rule="A step has no axis of time.",
+                fix="Pass x[0], or call layer(x) for all steps.",
             )
-        self._check_dtype(name, tensor)
-
-    def _check_dtype(self, name: str, tensor: Tensor) -> None:
-        parameter = next(iter(self.parameters()), tensor)
-        if tensor.dtype != parameter.dtype:
-            raise WeightProblem(
-                "E505",
-                f"{name} is {tensor.dtype}, and the layer's parameters are {parameter.dtype}",
-                fix=f"Convert one: {name.split()[-1]}.to({parameter.dtype}), "
-                f"or layer.to({tensor.dtype}).",
-            )
-
-    def _spread(self, name: str, tensor: Tensor, batched: bool, batch_first: bool) -> Tensor:
-        """(T, B, ...) for what varies over both."""
-        over = self._over(name)
-        if over == "tb" and batched:
-            return tensor.transpose(0, 1) if batch_first else tensor
-        return tensor if over == "t" or batched else tensor.unsqueeze(1 if over == "tb" else 0)
-
-    def _lead(self, inputs: State) -> tuple[int, int]:
-        steps = {n: v.shape[0] for n, v in inputs.items() if "t" in self._over(n)}
-        batch = {
-            n: v.shape["tb".index("b") if self._over(n) == "tb" else 0]
-            for n, v in inputs.items()
-            if "b" in self._over(n)
-        }
-        for what, found in (("steps", steps), ("sequences", batch)):
-            if len(set(found.values())) > 1:
-                words = ", ".join(f"{name} has {count}" for name, count in found.items())
-                raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
-        if not steps or 0 in steps.values():
-            raise ShapeProblem(
-                "E212", "a sequence of no steps", rule="The layer needs one step or more."
-            )
-        return next(iter(steps.values())), next(iter(batch.values()), 1)
-
-    def _check_state(self, state: State, batch: int, batched: bool) -> State:
-        found: State = {}
-        if not isinstance(state, Mapping):
-            raise NameProblem(
-                "E406",
-                "states are given by name, as a dict",
-                fix=f'As in {{"{self.cell.states[0]}": ...}}.' if self.cell.states else None,
-            )
-        for name, tensor in state.items():
-            if name not in self.cell.states:
-                raise NameProblem(
-                    "E406",
-                    f"the cell has no state {name}",
-                    rule=f"Its states are {', '.join(self.cell.states)}.",
-                    fix=nearest(name, self.cell.states) or None,
-                )
-            _check_tensor(f"the state {name}", tensor)
-            self._check_dtype(f"the state {name}", tensor)
-            tail = self._tails[name]
-            wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
-            if tuple(tensor.shape) != wanted:
-                raise ShapeProblem(
-                    "E213",
-                    f"the state {name} is {tuple(tensor.shape)}, and the layer needs {wanted}",
-                    rule="(num_layers, B, size)."
-                    if batched
-                    else "(num_layers, size) without a batch.",
-                )
-            found[name] = tensor if batched else tensor.unsqueeze(1)
-        return found
+        stretched = {name: v if over(name) == "b" else v[None] for name, v in others.items()}
+        more: Any = {"steps": 1} if self._form.is_uncounted else {}
+        first = None if x is None else x[None]
+        output, after = self._run(first, state, {**stretched, **more}, False, True)
+        single = tuple(o[0] for o in output) if isinstance(output, tuple) else output[0]
+        return single, after
 
     def _array(self, name: str, layer: int, inputs: State) -> Tensor:
         if name in inputs:
@@ -396,33 +264,6 @@ class Recurrent(torch.nn.Module):
         words += ["batch_first=True"] if self.batch_first else []
         words += [f"dropout={self.dropout}"] if self.dropout else []
         return ", ".join(words)
-
-
-def _check_tensor(what: str, given: object) -> None:
-    if not isinstance(given, torch.Tensor):
-        raise WeightProblem(
-            "E504", f"{what} is {type(given).__name__}, no tensor", fix="Pass torch.as_tensor(...)."
-        )
-
-
-def _check(input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
-    counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
-    if not 0.0 <= dropout <= 1.0:
-        raise ShapeProblem("E214", f"dropout={dropout}", rule="A probability lies between 0 and 1.")
-    if dropout and num_layers == 1:
-        warnings.warn(
-            "dropout acts between layers, and there is one layer: it does nothing", stacklevel=3
-        )
-
-
-def _main_input(cell: Cell) -> str | None:
-    """The input that the layer's `x` is."""
-    wide = [name for name in cell.inputs if cell.typed.shape(name)]
-    wide.sort(key=lambda name: (cell.typed.over[name] != "tb", name != "x"))
-    return wide[0] if wide else next(iter(cell.inputs), None)
 
 
 def _squeeze(state: State) -> State:

@@ -183,10 +183,11 @@ def _bracketed(written: Written, level: int) -> str:
 
 def _written_out(left: Array, right: Array, digits: int) -> Written | None:
     """`0.5*1 + 0.1*2`, or such sums in brackets, a row each; None where it would be long."""
+    if left.ndim + right.ndim > 3:  # the result has axes besides one
+        return None
     rows = left if left.ndim == 2 else left[None]
     columns = right.T if right.ndim == 2 else right[None]
-    is_matrix = left.ndim == right.ndim == 2
-    if is_matrix or rows.size * columns.size // rows.shape[1] > SMALL:
+    if rows.size * columns.size // rows.shape[1] > SMALL:
         return None
     if max(*rows.shape, *columns.shape) > numbers.LONGEST:
         return None

@@ -59,9 +59,11 @@ def array(value: Array, digits: int = 4, given: bool = False) -> str:
     """
     if value.size == 1:
         return number(value.item(), digits, given)
+    if value.ndim >= 2 and max(value.shape) > LONGEST:
+        return f"[{' x '.join(map(str, value.shape))} values]"
+    if value.ndim > 2:
+        return "[" + ", ".join(array(each, digits, given) for each in value) + "]"
     if value.ndim == 2:
-        if max(value.shape) > LONGEST:
-            return f"[{value.shape[0]} x {value.shape[1]} values]"
         return "[" + ", ".join("[" + _entries(row, digits, given) + "]" for row in value) + "]"
     return f"({_entries(value, digits, given)})"
 

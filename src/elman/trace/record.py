@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from elman.backends import call as calls
 from elman.backends.interpret import USER, expand
 from elman.backends.numpy_ import NUMPY
-from elman.ir.node import Node, const, node, rebuild, topological
+from elman.errors import ShapeProblem
+from elman.ir.node import Node, const, leaf, node, rebuild, topological
 from elman.language import Reading
 from elman.language.functions import FUNCTIONS, OPERATORS
 from elman.language.names import Names, collect, references
@@ -20,6 +22,7 @@ from elman.language.syntax import (
     Call,
     Equation,
     Expr,
+    Initial,
     Join,
     Name,
     Number,
@@ -27,10 +30,12 @@ from elman.language.syntax import (
     Unary,
     fold,
 )
-from elman.passes.shapes import LOWER, infer_shapes
+from elman.passes.randomness import SEED, STEPS_TAKEN, WORDS, averaged, drawn
+from elman.passes.shapes import infer_shapes, lowered
 from elman.trace.text import write_text
 from elman.trace.worked import Line, Read, Step, exchange
 
+MOST_DIGITS = 17  # a float64 has no more
 Array = np.ndarray[Any, Any]
 Env = dict[Node, Array]
 
@@ -62,6 +67,9 @@ class Trace:
 
     def to_text(self, digits: int = 4) -> str:
         """As plain text: formula, numbers put in, result; at most `digits` decimals."""
+        if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
+            rule = f"Decimals are counted by a whole number from 0 to {MOST_DIGITS}."
+            raise ShapeProblem("E208", f"digits={digits!r}", rule=rule, fix="Pass digits=4.")
         return write_text((self.once, *self.steps), digits)
 
     def __str__(self) -> str:
@@ -73,68 +81,67 @@ class Trace:
         return f"<Trace of {count} step{'s' * (count != 1)}: {shapes}>"
 
 
-def record(
-    reading: Reading,
-    arrays: Mapping[str, Array],
-    state: Mapping[str, Array],
-    sizes: Mapping[str, int],
-    steps: int,
-) -> Trace:
-    """Work the equations step by step; the nodes are those that every backend runs.
-
-    Shapes: `arrays` as `backends.call` prepares them, for one sequence; `state` {key: (1, size)}.
-    """
-    recorder = _Recorder(reading, arrays, state, sizes)
+def record(reading: Reading, call: calls.Call) -> Trace:
+    """Work the equations of a call of one sequence step by step, on the nodes that are run."""
+    recorder = _Recorder(reading, call)
     with np.errstate(all="ignore"):  # what overflows is shown as inf
         once = recorder.once()
-        worked = tuple(recorder.step(t) for t in range(steps))
+        worked = tuple(recorder.step(t) for t in range(call.steps))
     values = {line.name: line.value for line in once.lines}
     for name, past in recorder.past.items():
         values[name] = np.concatenate(past)[:, 0]
-    order = [equation.name for equation in reading.text.equations]
+    order = [equation.name for equation in reading.expanded.equations]
     return Trace({name: values[name] for name in order}, worked, once)
 
 
 @dataclass(frozen=True, eq=False)
 class _Worksheet:
-    """An equation and the nodes that compute its parts, in the order of `fold`."""
+    """A line and the nodes that compute its parts, in the order of `fold`."""
 
-    equation: Equation
+    equation: Equation | Initial
     expr: Expr
     nodes: tuple[Node, ...]
 
+    @property
+    def step(self) -> int | None:
+        """Of a line before the first step, its number."""
+        return self.equation.step if isinstance(self.equation, Initial) else None
+
+    @property
+    def per_step(self) -> bool:
+        return isinstance(self.equation, Equation) and self.equation.per_step
+
 
 class _Recorder:
-    def __init__(
-        self,
-        reading: Reading,
-        arrays: Mapping[str, Array],
-        state: Mapping[str, Array],
-        sizes: Mapping[str, int],
-    ) -> None:
-        self.reading, self.state, self.sizes = reading, state, sizes
-        self.sheets = _worksheets(reading)
-        order = topological(n for sheet in self.sheets for n in sheet.nodes)
+    def __init__(self, reading: Reading, call: calls.Call) -> None:
+        self.comments, self.call, self.sizes = reading.comments, call, call.sizes
+        nodes = _Nodes(reading, call)
+        self.sheets, self.starts, self.masks = nodes.sheets(), nodes.starts(), nodes.masks
+        order = topological(n for sheet in (*self.sheets, *self.starts) for n in sheet.nodes)
         self.leaves = [n for n in order if n.op == "leaf"]
         self.fixed = [n for n in order if "t" not in n.over]
         self.moving = [n for n in order if "t" in n.over and n.op != "leaf"]
         given = [n for n in self.leaves if n.attr.role in USER]
-        self.env: Env = {n: expand(n.over, arrays[n.attr.name]) for n in given}
+        self.env: Env = {n: expand(n.over, call.arrays[n.attr.name]) for n in given}
         self.streams = {n.attr.name: self.env.pop(n) for n in given if "t" in n.over}
         self.past: dict[str, list[Array]] = {
-            sheet.equation.name: [] for sheet in self.sheets if sheet.equation.per_step
+            sheet.equation.name: [] for sheet in self.sheets if sheet.per_step
         }
 
     def once(self) -> Step:
-        """Constants, inputs that no step changes, and the equations without [t]."""
+        """Constants, inputs and masks that no step changes, and the equations without [t]."""
         self.compute(self.fixed, self.env)
-        comments = self.reading.comments
         reads = [
-            Read(n.attr.name, self.env[n][0, 0], comments.get(n.attr.name, ""))
+            self.read(n.attr.name, n)
             for n in self.leaves
-            if n in self.env and n.attr.role != "parameter"
+            if n in self.env and n.attr.role != "parameter" and n.attr.name not in WORDS
         ]
-        return Step(0, tuple(reads), self.lines(None, self.env))
+        reads += [self.read(name, n) for name, n in self.masks.items() if "t" not in n.over]
+        starts = [self.line(sheet, sheet.step, self.env) for sheet in self.starts]
+        return Step(0, tuple(reads), (*self.lines(None, self.env), *starts))
+
+    def read(self, name: str, n: Node) -> Read:
+        return Read(name, self.env[n][0, 0], self.comments.get(name, ""))
 
     def step(self, t: int) -> Step:
         """Step t, counted from 0: its equations after what they read, inputs first."""
@@ -143,19 +150,25 @@ class _Recorder:
         env |= {n: self.at(n, t) for n in moving}
         self.compute(self.moving, env)
         for sheet in self.sheets:
-            if sheet.equation.per_step:
+            if sheet.per_step:
                 self.past[sheet.equation.name].append(env[sheet.nodes[-1]])
         reads = [
             Read(f"{n.attr.name}[{t + 1 - n.attr.lag}]", env[n][0, 0])
             for n in sorted(moving, key=lambda n: n.attr.lag > 0)
+            if n.attr.name not in (*WORDS, STEPS_TAKEN)
         ]
+        drawn = {name: n for name, n in self.masks.items() if "t" in n.over}
+        reads += [Read(f"{name}[{t + 1}]", env[n][0, 0]) for name, n in drawn.items()]
+        reads += [Read(STEPS_TAKEN, env[n][0, 0] + 1) for n in moving if n.attr.name == STEPS_TAKEN]
         return Step(t + 1, tuple(reads), self.lines(t + 1, env))
 
     def at(self, n: Node, t: int) -> Array:
         """What a stream or state holds for step t: (1, 1, ...)."""
         when = t - n.attr.lag
+        if n.attr.name == STEPS_TAKEN:
+            return self.call.state[STEPS_TAKEN][None] + t
         if when < 0:
-            return self.state[replace(n.attr, lag=-when).key][None]
+            return self.call.state[replace(n.attr, lag=-when).key][None]
         if n.attr.name in self.past:
             return self.past[n.attr.name][when]
         return self.streams[n.attr.name][when : when + 1]
@@ -166,30 +179,75 @@ class _Recorder:
                 env[n] = NUMPY.apply[n.op](n, [env[arg] for arg in n.args], self.sizes)
 
     def lines(self, step: int | None, env: Env) -> tuple[Line, ...]:
-        comments = self.reading.comments
-        return tuple(
-            Line(
-                sheet.equation.name,
-                sheet.expr,
-                tuple(env[n][0, 0] for n in sheet.nodes),
-                step,
-                comments.get(sheet.equation.name, ""),
-            )
-            for sheet in self.sheets
-            if sheet.equation.per_step == (step is not None)
-        )
+        here = [sheet for sheet in self.sheets if sheet.per_step == (step is not None)]
+        return tuple(self.line(sheet, step, env) for sheet in here)
+
+    def line(self, sheet: _Worksheet, step: int | None, env: Env) -> Line:
+        name, values = sheet.equation.name, tuple(env[n][0, 0] for n in sheet.nodes)
+        return Line(name, sheet.expr, values, step, self.comments.get(name, ""))
 
 
-def _worksheets(reading: Reading) -> list[_Worksheet]:
-    """The equations in an order of computation, with the typed nodes of all their parts."""
-    names = collect(reading.text)
-    ordered = _in_order(reading.text.equations)
-    surface = [_parts(equation.value, names, reading) for equation in ordered]
-    typed = _typed(reading, [n for nodes in surface for n in nodes])
-    return [
-        _Worksheet(e, _undated(e.value, names), tuple(typed[n] for n in nodes))
-        for e, nodes in zip(ordered, surface, strict=True)
-    ]
+class _Nodes:
+    """The typed nodes of all parts of a text's lines, with what is random as the call has it."""
+
+    def __init__(self, reading: Reading, call: calls.Call) -> None:
+        self.reading, self.call = reading, call
+        self.names = collect(reading.expanded)
+        self.masks: dict[str, Node] = {}  # by name, as the lines read it
+        typed = infer_shapes(reading.cell).cell
+        self.leaves = {(n.attr.name, n.attr.lag): n for n in typed.leaves}
+
+    def sheets(self) -> list[_Worksheet]:
+        """The equations in an order of computation."""
+        return self._worked(_in_order(self.names.equations.values()))
+
+    def starts(self) -> list[_Worksheet]:
+        """The lines before the first step, of the states that the caller did not give."""
+        used = self.call.start.outputs if self.call.start else ()
+        keys = {line: leaf(line.name, "state", lag=line.lag) for line in self.names.initial}
+        return self._worked(line for line, n in keys.items() if n.attr.key in used)
+
+    def _worked(self, lines: Iterable[Equation | Initial]) -> list[_Worksheet]:
+        parts = {line: self._parts(line.value) for line in lines}
+        typed = self._typed(n for nodes in parts.values() for n in nodes)
+        self.masks |= {name: typed[n] for name, n in self.masks.items() if n in typed}
+        return [
+            _Worksheet(line, _undated(line.value, self.names), tuple(typed[n] for n in nodes))
+            for line, nodes in parts.items()
+        ]
+
+    def _parts(self, value: Expr) -> list[Node]:
+        """The node of every part of a right side, before the shapes pass."""
+        nodes: list[Node] = []
+
+        def visit(expr: Expr, args: list[Node]) -> Node:
+            nodes.append(self._leaf(expr) if isinstance(expr, At | Name) else _build(expr, args))
+            return nodes[-1]
+
+        fold(value, visit)
+        return nodes
+
+    def _leaf(self, ref: At | Name) -> Node:
+        delayed = isinstance(ref, At) and ref.lag
+        if ref.name in self.names.equations and not delayed:
+            return self.reading.cell.value(ref.name)
+        found = self.names.leaf(ref)
+        if ref.name in self.names.masks:
+            self.masks[ref.name] = found
+        return found
+
+    def _typed(self, nodes: Iterable[Node]) -> dict[Node, Node]:
+        """Every node as the shapes pass leaves it, and what is random as it was drawn."""
+        random = drawn if SEED.attr.name in self.call.arrays else averaged
+
+        def change(old: Node, args: tuple[Node, ...]) -> Node:
+            if old.op == "leaf":
+                return self.leaves[old.attr.name, old.attr.lag]
+            return lowered(old, args)
+
+        typed = rebuild(nodes, change)
+        shown = rebuild(typed.values(), random)
+        return {old: shown[new] for old, new in typed.items()}
 
 
 def _in_order(equations: Iterable[Equation]) -> list[Equation]:
@@ -206,24 +264,6 @@ def _in_order(equations: Iterable[Equation]) -> list[Equation]:
     return order
 
 
-def _parts(value: Expr, names: Names, reading: Reading) -> list[Node]:
-    """The node of every part of a right side, before the shapes pass."""
-    nodes: list[Node] = []
-
-    def visit(expr: Expr, args: list[Node]) -> Node:
-        if isinstance(expr, At | Name):
-            delayed = isinstance(expr, At) and expr.lag
-            named = expr.name in names.equations and not delayed
-            made = reading.cell.value(expr.name) if named else names.leaf(expr)
-        else:
-            made = _build(expr, args)
-        nodes.append(made)
-        return made
-
-    fold(value, visit)
-    return nodes
-
-
 def _build(expr: Expr, args: list[Node]) -> Node:
     match expr:
         case Number(value=value):
@@ -232,8 +272,8 @@ def _build(expr: Expr, args: list[Node]) -> Node:
             return const(-args[0].attr) if args[0].op == "const" else node("neg", args)
         case Binary(op=op):
             return OPERATORS[op](*args)
-        case Call(function=function):
-            return FUNCTIONS[function].build(*args)
+        case Call(function=function, spec=spec):
+            return FUNCTIONS[function].build(*args, **({"spec": spec} if spec else {}))
         case Transpose():
             return node("transpose", args)
         case Join():
@@ -241,19 +281,6 @@ def _build(expr: Expr, args: list[Node]) -> Node:
                 "concat", [node("fill", (a,), ("1",)) if a.op == "const" else a for a in args]
             )
     raise AssertionError(expr)
-
-
-def _typed(reading: Reading, nodes: Iterable[Node]) -> dict[Node, Node]:
-    """Every node as the shapes pass leaves it."""
-    leaves = {(n.attr.name, n.attr.lag): n for n in infer_shapes(reading.cell).cell.leaves}
-
-    def change(old: Node, args: tuple[Node, ...]) -> Node:
-        if old.op == "leaf":
-            return leaves[old.attr.name, old.attr.lag]
-        lower: Any = LOWER.get(old.op)
-        return lower(*args) if lower else node(old.op, args, old.attr)
-
-    return rebuild(nodes, change)
 
 
 def _undated(expr: Expr, names: Names) -> Expr:

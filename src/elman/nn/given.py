@@ -1,0 +1,284 @@
+"""What a layer is given, checked: a cell or its text, numbers, inputs by name, states."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from elman import library
+from elman.backends.call import number_array
+from elman.cell import Cell
+from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
+
+Tensor: TypeAlias = torch.Tensor
+State: TypeAlias = dict[str, Tensor]
+Shape = tuple[int, ...]
+
+
+def as_cell(given: object) -> Cell:
+    """A cell as it is, or from its equations; E408 for what is neither."""
+    cell = given if isinstance(given, Cell) else _read(given)
+    if not (cell.inputs or cell.parameters or cell.constants):
+        raise NameProblem(
+            "E408",
+            f"the cell {cell.name} has no input and no weight",
+            rule="A layer reads the one or learns the other.",
+            fix="Run the cell itself: cell.run({}, {}, steps=10).",
+        )
+    return cell
+
+
+def _read(given: object) -> Cell:
+    if isinstance(given, str) and "=" not in given:
+        known = given.strip() in library.cells
+        raise NameProblem(
+            "E408",
+            f"{given!r} is {'the name of a cell' if known else 'no equation'}",
+            rule="A layer is made of a cell or of its equations.",
+            fix=f'Pass elman.cells["{given.strip()}"].'
+            if known
+            else nearest(given, library.cells) or "As in Recurrent(elman.cells['gru'], 64, 256).",
+        )
+    if not isinstance(given, str):
+        raise NameProblem(
+            "E408",
+            f"a layer is made of a cell or of its equations, not from {type(given).__name__}",
+            fix='Pass elman.cells["gru"], elman.Cell.load(path), or the text of the equations.',
+        )
+    return Cell(given)
+
+
+def check_numbers(
+    input_size: object, hidden_size: object, num_layers: object, dropout: object, sizes: object
+) -> None:
+    """Whole numbers, a probability, and sizes by name: E208, E214, E207."""
+    counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
+    if not isinstance(dropout, int | float) or not 0.0 <= dropout <= 1.0:
+        raise ShapeProblem(
+            "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."
+        )
+    if dropout and num_layers == 1:
+        warnings.warn(
+            "dropout acts between layers, and there is one layer: it does nothing", stacklevel=4
+        )
+    if sizes is not None and not isinstance(sizes, Mapping):
+        raise ShapeProblem(
+            "E207", "sizes are given by name, as a dict", fix='As in sizes={"cell": 512}.'
+        )
+
+
+def check_format(dtype: object) -> None:
+    """E505 for what is no format of real numbers."""
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        rule = "Weights are real numbers in one of torch's formats."
+        raise WeightProblem("E505", f"dtype={dtype!r}", rule=rule, fix="Pass dtype=torch.float32.")
+
+
+def constant_tensors(cell: Cell, given: object) -> State:
+    """Every constant of a cell: what the caller gives, else as the equations have it.
+
+    Errors: NameProblem E502 for what is no constant, WeightProblem E503 for another shape.
+    """
+    if not isinstance(given, Mapping):
+        raise NameProblem(
+            "E502", "constants are given by name, as a dict", fix='As in constants={"alpha": 0.5}.'
+        )
+    for name in given:
+        if name not in cell.constants:
+            raise NameProblem(
+                "E502",
+                f"the cell has no constant {name!r}",
+                rule=f"It has {', '.join(cell.constants) or 'none'}.",
+                fix=nearest(str(name), cell.constants) or None,
+            )
+    found = {}
+    for name, default in cell.constants.items():
+        value = number_array("constants", name, given.get(name, default))
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+        if tuple(tensor.shape) != np.shape(default):
+            raise WeightProblem(
+                "E503",
+                f"{name} is {tuple(tensor.shape)}, and the cell needs {np.shape(default)}",
+                rule="A constant keeps the shape that it has in the equations.",
+            )
+        found[name] = tensor
+    return found
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the inputs and states of a layer look like: sizes behind time and batch, by name."""
+
+    cell: Cell
+    main: str | None  # the input that is `x`
+    tails: Mapping[str, Shape]  # of inputs and states
+    kept: tuple[str, ...]  # states, and what else a state may hold
+    num_layers: int
+
+    def over(self, name: str) -> str:
+        """What an input varies over: "tb", "t" or "b"."""
+        return self.cell.typed.over.get(name, "tb")
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether no input at [t] counts the steps."""
+        return not any("t" in self.over(name) for name in self.cell.inputs)
+
+    def rows(self, state: object) -> int | None:
+        """The sequences that a state holds, where no input could say so; None without a batch."""
+        if not isinstance(state, Mapping) or any("b" in self.over(n) for n in self.cell.inputs):
+            return None
+        for name, tensor in state.items():
+            tail = self.tails.get(name, ())
+            if isinstance(tensor, torch.Tensor) and tensor.dim() == 2 + len(tail):
+                return int(tensor.shape[1])
+        return None
+
+    def is_plain(self, x: object, dtype: torch.dtype | None) -> bool:
+        """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
+        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None:
+            return False
+        return (
+            len(self.cell.inputs) == 1
+            and (x.shape[2],) == self.tails[self.main]
+            and x.numel() > 0
+            and self.over(self.main) == "tb"
+            and x.dtype is dtype
+        )
+
+    def inputs(
+        self, x: Tensor | None, others: State, batch_first: bool, dtype: torch.dtype | None
+    ) -> tuple[State, bool]:
+        """(T, B, ...) by name, and whether there is a batch axis."""
+        given = dict(others)
+        if self.main is not None and x is not None:
+            given[self.main] = x
+        missing = [name for name in self.cell.inputs if name not in given]
+        extra = [name for name in given if name not in self.cell.inputs]
+        if missing or extra or (self.main is None and x is not None):
+            raise NameProblem(
+                "E405",
+                f"the cell needs the input {missing[0]}"
+                if missing
+                else f"the cell has no input {extra[0] if extra else 'x'}",
+                rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
+                fix=nearest(extra[0], self.cell.inputs) or None
+                if extra
+                else f"Pass {missing[0]}=..."
+                if missing
+                else None,
+            )
+        for name, tensor in given.items():
+            check_tensor(name, tensor)
+        ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
+        batched = any(r >= 2 for n, r in ranks.items() if self.over(n) == "tb")
+        batched = batched or any(r == 1 for n, r in ranks.items() if self.over(n) == "b")
+        for name, tensor in given.items():
+            self._check_input(name, tensor, batched, dtype)
+        spread = {n: self._spread(n, tensor, batched, batch_first) for n, tensor in given.items()}
+        return spread, batched
+
+    def _check_input(
+        self, name: str, tensor: Tensor, batched: bool, dtype: torch.dtype | None
+    ) -> None:
+        over = self.over(name)
+        lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
+        width = self.tails[name]
+        if tensor.dim() != lead + len(width) or tuple(tensor.shape[lead:]) != width:
+            words = [axis.upper() for axis in over if batched or axis == "t"]
+            raise ShapeProblem(
+                "E210",
+                f"{name} is {tuple(tensor.shape)}, and the layer needs "
+                f"({', '.join([*words, *map(str, width)])})",
+                rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
+            )
+        check_dtype(name, tensor, dtype)
+
+    def _spread(self, name: str, tensor: Tensor, batched: bool, batch_first: bool) -> Tensor:
+        """(T, B, ...) for what varies over both."""
+        over = self.over(name)
+        if over == "tb" and batched:
+            return tensor.transpose(0, 1) if batch_first else tensor
+        return tensor if over == "t" or batched else tensor.unsqueeze(1 if over == "tb" else 0)
+
+    def lead(self, inputs: State, steps: int | None, rows: int) -> tuple[int, int]:
+        """The number of steps and of sequences; `steps` and `rows` where no input says them."""
+        lengths = {n: v.shape[0] for n, v in inputs.items() if "t" in self.over(n)}
+        batch = {
+            n: v.shape[1 if self.over(n) == "tb" else 0]
+            for n, v in inputs.items()
+            if "b" in self.over(n)
+        }
+        for what, found in (("steps", lengths), ("sequences", batch)):
+            if len(set(found.values())) > 1:
+                words = ", ".join(f"{name} has {count}" for name, count in found.items())
+                raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
+        length = next(iter(lengths.values()), steps)
+        if not length:
+            raise ShapeProblem(
+                "E212",
+                "a sequence of no steps",
+                rule="The layer needs one step or more.",
+                fix=None if lengths else "The cell has no input at [t]: pass steps=10.",
+            )
+        return length, next(iter(batch.values()), rows)
+
+    def state(self, state: object, batch: int, batched: bool, dtype: torch.dtype | None) -> State:
+        """Every state that is given, (num_layers, B, size)."""
+        found: State = {}
+        if not isinstance(state, Mapping):
+            raise NameProblem(
+                "E406",
+                "states are given by name, as a dict",
+                fix=f'As in {{"{self.cell.states[0]}": ...}}.' if self.cell.states else None,
+            )
+        for name, tensor in state.items():
+            if name not in self.kept:
+                raise NameProblem(
+                    "E406",
+                    f"the cell has no state {name}",
+                    rule=f"Its states are {', '.join(self.cell.states)}.",
+                    fix=nearest(name, self.cell.states) or None,
+                )
+            check_tensor(f"the state {name}", tensor)
+            if name in self.cell.states:  # what is counted beside them keeps its own
+                check_dtype(f"the state {name}", tensor, dtype)
+            tail = self.tails.get(name, ())
+            wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
+            if tuple(tensor.shape) != wanted:
+                raise ShapeProblem(
+                    "E213",
+                    f"the state {name} is {tuple(tensor.shape)}, and the layer needs {wanted}",
+                    rule="(num_layers, B, size)."
+                    if batched
+                    else "(num_layers, size) without a batch.",
+                )
+            found[name] = tensor if batched else tensor.unsqueeze(1)
+        return found
+
+
+def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
+    """E505 for a tensor of another dtype than the layer's."""
+    if dtype is not None and tensor.dtype != dtype:
+        raise WeightProblem(
+            "E505",
+            f"{name} is {tensor.dtype}, and the layer's parameters are {dtype}",
+            fix=f"Convert one: {name.split()[-1]}.to({dtype})"
+            + (f", or layer.to({tensor.dtype})." if tensor.dtype.is_floating_point else "."),
+        )
+
+
+def check_tensor(what: str, given: object) -> None:
+    """E504 for what is no tensor."""
+    if not isinstance(given, torch.Tensor):
+        raise WeightProblem(
+            "E504", f"{what} is {type(given).__name__}, no tensor", fix="Pass torch.as_tensor(...)."
+        )
