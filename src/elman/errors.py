@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LONGEST_LINE = 1000  # of a message
 LONGEST = 80  # of a line, so many characters are shown before, under and after the caret
 
 
@@ -53,13 +54,8 @@ class Fact:
     origin: str = ""
 
 
-class ElmanError(ValueError):
-    """Anything that is wrong with what the user gave.
-
-    >>> print(ElmanError("E999", "the cell has no name", rule="A cell is asked for by name."))
-    ElmanError [E999]: the cell has no name
-      A cell is asked for by name.
-    """
+class _Said(Exception):
+    """What errors and warnings have in common: six parts, and how they are printed."""
 
     def __init__(
         self,
@@ -88,13 +84,32 @@ class ElmanError(ValueError):
         lines += _columns(self.facts)
         if self.rule or self.fix:
             lines.append("  " + " ".join(part for part in (self.rule, self.fix) if part))
-        return "\n".join(lines)
+        return "\n".join(map(_cut, lines))
+
+
+def _cut(line: str) -> str:
+    """A line that one can read: a name may have a million letters."""
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[: half - 5]} ... {line[-half:]}"
+
+
+class ElmanError(_Said, ValueError):
+    """Anything that is wrong with what the user gave.
+
+    >>> print(ElmanError("E999", "the cell has no name", rule="A cell is asked for by name."))
+    ElmanError [E999]: the cell has no name
+      A cell is asked for by name.
+    """
 
     def at(self, where: Where | None) -> ElmanError:
         """The same error with its place in the user's text, unless it has one already."""
         if self.where is None:
             self.where = where
         return self
+
+
+class CellWarning(_Said, UserWarning):
+    """W1xx: equations that are legal, but hardly mean what they say."""
 
 
 def _columns(facts: tuple[Fact, ...]) -> list[str]:
@@ -144,5 +159,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("tanhh", ["tanh", "exp"])
     "Did you mean 'tanh'?"
     """
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    found = [other for other in names if other.lower() == str(name).lower()]
+    found = found or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"Did you mean '{found[0]}'?" if found else ""

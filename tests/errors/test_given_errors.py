@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from elman import Cell
+from elman.cell.same import same
 from elman.errors import ElmanError
 from elman.library import cells
 
@@ -76,6 +77,13 @@ MISTAKES: dict[str, Callable[[], object]] = {
         weights={"W": np.ones((3, 2)), "V": np.ones((3, 3))},
     ),
     "E211_state": lambda: elman(inputs={"x": np.zeros((4, 5, 2))}, state={"h": np.zeros((2, 3))}),
+    "E203_start": lambda: elman(
+        text=f"h[0] = h0\n{ELMAN}", weights={**changed(), "h0": np.ones(4)}
+    ),
+    "E211_steps_asked_for": lambda: elman(steps=5),
+    "E212_nothing_counts": lambda: Cell("h[t] = U @ h[t-1]").run({}, {"U": np.ones((3, 3))}),
+    "E212_steps_not_whole": lambda: elman(steps=2.5),
+    "E507_seed": lambda: elman(seed=-1),
     "E212_no_steps": lambda: elman(inputs={"x": np.zeros((0, 2))}),
     "E405_missing_input": lambda: elman(inputs={}),
     "E405_unknown_input": lambda: elman(inputs={"x": x, "m": x}),
@@ -112,6 +120,27 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "E504_nothing": lambda: elman(weights={**changed(), "W": None}),
     "E504_complex": lambda: elman(inputs={"x": x + 1j}),
     "E505_dtype": lambda: elman(dtype="float16"),
+    "E503_matrix_of_an_elementwise_product": lambda: elman(
+        text="h[t] = tanh(W * x[t] + U * h[t-1])",
+        weights={"W": np.ones((3, 2)), "U": np.ones((3, 3))},
+    ),
+    "E203_turned_weight": lambda: elman(weights=changed(W=np.ones((2, 3)))),
+    "E503_state_of_a_layer": lambda: elman(state={"h": np.zeros((1, 1, 3))}),
+    "E406_state_not_by_name": lambda: elman(state=np.zeros(3)),
+    "E207_sizes_not_by_name": lambda: elman(sizes=[3]),
+    "E502_other_case": lambda: elman(weights=changed(W=None, w=np.ones((3, 2)))),
+    "E408_no_text": lambda: Cell(None),  # type: ignore[arg-type]
+    "E408_lines": lambda: Cell([ELMAN]),  # type: ignore[arg-type]
+    "E408_path": lambda: Cell(Path("my.cell")),  # type: ignore[arg-type]
+    "E408_file_name": lambda: Cell("my.cell"),
+    "E408_library_name": lambda: Cell("gru"),
+    "E408_name": lambda: Cell(ELMAN, 3),  # type: ignore[arg-type]
+    "E408_page": lambda: Cell.from_latex(3),  # type: ignore[arg-type]
+    "E427_no_constant": lambda: Cell("k = 2\nh[t] = k * x[t]", constants={"K": 3}),
+    "E502_constants_not_by_name": lambda: Cell(ELMAN, constants=[3]),  # type: ignore[arg-type]
+    "E504_constant": lambda: Cell("k = 2\nh[t] = k * x[t]", constants={"k": "three"}),  # type: ignore[dict-item]
+    "E408_same": lambda: same("gru", None),  # type: ignore[arg-type]
+    "E208_digits": lambda: Cell(ELMAN).trace({"x": x}, changed()).to_text(digits=-1),
     "E803_unknown_backend": lambda: elman(backend="cuda"),
     "E803_misspelt_backend": lambda: elman(backend="nunpy"),
 }
@@ -142,6 +171,6 @@ def test_every_golden_text_has_a_mistake():
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_message_says_a_way_out(name):
     headline, *rest = (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()
-    assert re.fullmatch(r"\w+Problem \[E\d{3}\]: .*[^.]", headline)
+    assert re.fullmatch(r"(\w+Problem|UnknownCell) \[E\d{3}\]: .*[^.]", headline)
     assert rest, "a headline alone helps nobody"
     assert re.search(r"[.?]$", rest[-1])
