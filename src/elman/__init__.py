@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from elman import nn as nn
     from elman.cell import Cell as Cell
     from elman.cell import Run as Run
+    from elman.cell.same import Sameness as Sameness
+    from elman.cell.same import same as same
     from elman.errors import ElmanError as ElmanError
     from elman.library import Library
 
     cells: Library[Cell]
     __version__: str
 
-__all__ = ["Cell", "ElmanError", "Run", "__version__", "cells", "nn"]
-HOMES = {"Cell": "elman.cell", "Run": "elman.cell", "ElmanError": "elman.errors"}
+__all__ = ["Cell", "ElmanError", "Run", "Sameness", "__version__", "cells", "nn", "same"]
+HOMES = {
+    "Cell": "elman.cell",
+    "ElmanError": "elman.errors",
+    "Run": "elman.cell",
+    "Sameness": "elman.cell.same",
+    "same": "elman.cell.same",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -32,7 +40,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
     if name == "cells":
-        value = import_module("elman.library").Library(import_module("elman.cell").Cell)
+        value = import_module("elman.library").Library(import_module("elman.cell").published)
     elif name == "__version__":
         value = _version()
     else:

@@ -234,6 +234,9 @@ def test_show(elman):
     assert elman("show", "gru", "--code", "c").code == 0
     assert "There is c." in elman("show", "gru", "--code", "fortran").err
     assert elman("show", "gru", "--code", "c", "--after", "schedule").code == 2
+    assert r"z_t &= \sigma(W_z x_t" in elman("show", "gru", "--latex").out
+    assert "zₜ = σ(W_z xₜ" in elman("show", "gru", "--text").out
+    assert elman("show", "gru", "--latex", "--text").code == 2
 
 
 def test_trace(elman, tmp_path):
@@ -250,6 +253,23 @@ def test_trace(elman, tmp_path):
     assert elman(*words).out == text
     assert elman(*words, "--state", "h").code == 2
     assert elman(*words, "--state", "h=0.25").out != text
+
+
+def test_trace_of_what_no_input_counts_and_of_what_is_drawn(elman, tmp_path):
+    path = tmp_path / "fibonacci.cell"
+    path.write_text("h: scalar\nh[0] = 1\nh[t] = h[t-1] + h[t-2]\n")
+    assert (
+        "h[5] = h[4] + h[3]\n       = 5 + 3\n       = 8" in elman("trace", path, "--steps", 5).out
+    )
+    answer = elman("trace", path)
+    assert answer.code == 1 and "Say how many: --steps 5." in answer.err
+    path.write_text("m: bernoulli(0.5)\nv: per sequence\nh[t] = m[t] * x[t] + v\n")
+    words = ["trace", path, "--x", "1;1;1;1;1;1;1;1", "--input", "v=2"]
+    assert "h[8] = m[8] * x[8] + v\n       = 0.5*1 + 2\n" in elman(*words).out
+    drawn = elman(*words, "--seed", 3).out
+    assert drawn == elman(*words, "--seed", 3).out != elman(*words, "--seed", 4).out
+    assert {f"m[{k}] = {b}" in drawn for k in range(1, 9) for b in (0, 1)} == {True, False}
+    assert elman(*words, "--seed", -1).code == 1
 
 
 @pytest.mark.parametrize(

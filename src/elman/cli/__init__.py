@@ -106,7 +106,9 @@ def generate(
 @app.command()
 def trace(
     cell: CellArgument,
-    weights: Annotated[Path, typer.Option(metavar="FILE.yaml", help="Values of the parameters.")],
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Values of the parameters.")
+    ] = None,
     x: Annotated[
         str | None, typer.Option(metavar="STEPS", help='"1,2;1.5,2.5" is two steps of two.')
     ] = None,
@@ -117,13 +119,19 @@ def trace(
     state: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUES", help="A state before the first step.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="How many, of a cell without an input at [t].")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Draw what is random; without it, its mean.")
+    ] = None,
     digits: Annotated[int, typer.Option(min=0, max=17, help="Decimals to print.")] = 4,
 ) -> None:
     """Print every number of a cell on a few steps."""
     from elman.cli import equations  # spares yaml
 
     inputs = ([f"x={x}"] if x is not None else []) + (stream or [])
-    equations.trace(cell, weights, inputs, state or [], digits)
+    equations.trace(cell, weights, inputs, state or [], digits, steps=steps, seed=seed)
 
 
 @app.command()
@@ -135,19 +143,38 @@ def show(
     code: Annotated[
         str | None, typer.Option(metavar="LANGUAGE", help="The code made from it: c.")
     ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="The equations in LaTeX.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="The equations in plain Unicode.")] = False,
 ) -> None:
     """Print a cell's equations, what a pass makes of them, or the code."""
     from elman.cli import equations  # spares yaml
 
-    equations.show(cell, after, code)
+    equations.show(cell, after, code, latex=latex, text=text)
 
 
 @app.command()
-def cells(json: Json = False) -> None:
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A name of the library, or a file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    json: Json = False,
+) -> None:
+    """Say whether two cells are the same function up to names; exit code 1 where they are not."""
+    from elman.cli import comparison  # spares yaml
+
+    raise typer.Exit(0 if comparison.compare(first, second, json=json) else 1)
+
+
+@app.command()
+def cells(
+    search: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Only those in which every word stands.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """List the published cells of the library."""
     from elman.cli import equations  # spares yaml
 
-    equations.cells(json=json)
+    equations.cells(search, json=json)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import elman
+from elman import library
 from elman.cell import Cell
 from elman.errors import FileProblem, NameProblem, nearest
 
@@ -29,5 +30,5 @@ def find_cell(argument: str) -> Cell:
         "E410",
         f"there is no cell {argument!r}, neither in the library nor as a file",
         rule="`elman cells` lists the library; a file is named with its ending, as my.cell.",
-        fix=nearest(argument, elman.cells) or None,
+        fix=library.suggestion(argument) or None,
     )

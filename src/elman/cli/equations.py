@@ -13,26 +13,51 @@ import typer
 from elman import library
 from elman.cell import Cell
 from elman.cli.cell_argument import find_cell
-from elman.errors import Fact, FileProblem, NameProblem
+from elman.errors import Fact, FileProblem, NameProblem, ShapeProblem, WeightProblem
 from elman.tasks.files import read_yaml
 
 EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 
 
 def trace(
-    cell_name: str, weights: Path, inputs: Sequence[str], state: Sequence[str], digits: int
+    cell_name: str,
+    weights: Path | None,
+    inputs: Sequence[str],
+    state: Sequence[str],
+    digits: int,
+    *,
+    steps: int | None = None,
+    seed: int | None = None,
 ) -> None:
     """Print every product and sum of a cell on a few steps."""
     cell = find_cell(cell_name)
     streams = _streams(inputs, cell)
-    steps = {
-        name: _steps(text, f"--{name}" if name == "x" else "--input")
+    over = cell.typed.over
+    given = {
+        name: (_steps if "t" in over.get(name, "t") else _numbers)(
+            text, f"--{name}" if name == "x" else "--input"
+        )
         for name, text in streams.items()
     }
     before = {
         name: _numbers(text, "--state") for name, text in (_named(t, "--state") for t in state)
     }
-    shown = cell.trace(steps, read_weights(weights), before or None)
+    if steps is None and not any("t" in over[name] for name in cell.inputs):
+        raise ShapeProblem(
+            "E212",
+            "nothing says how many steps to run",
+            rule="The steps are counted by an input at [t], and the cell has none.",
+            fix="Say how many: --steps 5.",
+        )
+    if weights is None and cell.parameters:
+        raise WeightProblem(
+            "E501",
+            f"the weight {cell.parameters[0]!r} is missing",
+            rule=f"The cell needs {', '.join(cell.parameters)}.",
+            fix="Write them into a file, as W: [[0.5, 0.1]], and name it: --weights my.yaml.",
+        )
+    numbers = {} if weights is None else read_weights(weights)
+    shown = cell.trace(given, numbers, before or None, steps=steps, seed=seed)
     print(shown.to_text(digits=digits).rstrip("\n"))
 
 
@@ -79,23 +104,33 @@ def read_weights(path: Path) -> dict[str, Any]:
     return value
 
 
-def show(cell_name: str, after: str | None, code: str | None) -> None:
-    """Print the equations, a stage of the passes, or the code."""
-    if after is not None and code is not None:
-        raise typer.BadParameter("either a pass or code", param_hint="--code")
+def show(cell_name: str, after: str | None, code: str | None, *, latex: bool, text: bool) -> None:
+    """Print the equations in one of their notations, a stage of the passes, or the code."""
+    if sum((after is not None, code is not None, latex, text)) > 1:
+        raise typer.BadParameter("one of --after, --code, --latex, --text", param_hint="show")
     cell = find_cell(cell_name)
     if after is not None:
-        text = cell.stage(after)
+        shown = cell.stage(after)
     elif code is not None:
-        text = cell.code(code)
+        shown = cell.code(code)
+    elif latex:
+        shown = cell.to_latex()
     else:
-        text = str(cell)
-    print(text.rstrip("\n"))
+        shown = cell.to_text() if text else str(cell)
+    print(shown.rstrip("\n"))
 
 
-def cells(*, json: bool) -> None:
-    """Print the library: each cell's name and title."""
-    headers = {name: library.cells.header(name) for name in library.cells}
+def cells(search: str | None = None, *, json: bool) -> None:
+    """Print the library, or what a search finds in it: each cell's name and title."""
+    names = list(library.cells) if search is None else library.search(search)
+    if not names:
+        raise NameProblem(
+            "E410",
+            f"no published cell has {search!r} in its name, title, citation, notes or equations",
+            rule="Of several words a cell must have each.",
+            fix=library.suggestion(str(search)) or None,
+        )
+    headers = {name: library.cells.header(name) for name in names}
     if json:
         print(json_writer.dumps(headers, ensure_ascii=False, indent=2))
         return
