@@ -193,7 +193,7 @@ def _duplicate(rng: Random, text: str) -> str:
 def _repeat(rng: Random, text: str) -> str:
     """One span again and again, now and then until the text is as long as a reader takes."""
     start, end = _span(rng, text, rng.choice((1, 3, 30)))
-    longest = rng.choice((50, 50, 500, 500, 5000)) if rng.random() < 0.97 else 60_000
+    longest = rng.choice((50, 50, 500, 500, 5000)) if rng.random() < 0.97 else 30_000
     return text[:end] + text[start:end] * (longest // max(1, end - start)) + text[end:]
 
 

@@ -30,7 +30,7 @@ from elman.language.syntax import (
 )
 
 OVER = {"per sequence": "b", "per step": "t"}
-_STEP = re.compile(r"(?P<name>.+)_(?P<step>\d+|minus\d+)")
+_STEP = re.compile(r"(?P<name>.+)_(?P<step>\d{1,9}|minus\d{1,9})")
 
 
 class StatementReader:

@@ -11,7 +11,7 @@ from typing import Any
 from elman.errors import ElmanError, SyntaxProblem, Where
 
 LONGEST = 60  # quoted within a sentence
-MOST_CHARACTERS = 60_000  # what is longer is no cell, and would take more than a second to refuse
+MOST_CHARACTERS = 30_000  # what is longer is no cell, and would take more than a second to refuse
 FAR = 1 << 30  # the end of a span that runs on into further lines
 
 
