@@ -21,7 +21,12 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(c_run, "thread_count", lambda: 1)
 
 
-@pytest.mark.parametrize("name", [name for name in table.CELLS if name not in table.STRAIGHT])
+def together(names):
+    """Each cell with its other tests in one process, which keeps what it has compiled."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+
+
+@pytest.mark.parametrize("name", together(n for n in table.CELLS if n not in table.STRAIGHT))
 def test_every_gradient_against_central_differences(name):
     given = data(name, SMALL)
     found = given.gradients(name, "numpy")
@@ -44,15 +49,16 @@ def test_every_gradient_against_central_differences(name):
 
 
 @pytest.mark.c
-@pytest.mark.parametrize("name", [*LIBRARY, "heads", "scaled_rows"])
+@pytest.mark.parametrize("name", together([*LIBRARY, "heads", "scaled_rows"]))
 def test_two_threads_give_the_bits_of_one(name, monkeypatch):
+    dtype = "float32" if name in table.PILOTS else "float64"  # in which it is compiled already
     for shape in THREADS:
         given = data(name, shape)
         results = []
         for threads in (1, 2, 2):
             monkeypatch.setattr(c_run, "thread_count", lambda threads=threads: threads)
-            run = given.run(name, "c", "float32")
-            results.append({**run.values, **given.gradients(name, "c", "float32")})
+            run = given.run(name, "c", dtype)
+            results.append({**run.values, **given.gradients(name, "c", dtype)})
         for other in results[1:]:
             for each, array in results[0].items():
                 np.testing.assert_array_equal(other[each], array, err_msg=f"{each}, {shape}")
