@@ -72,7 +72,9 @@ needs_catalogue = pytest.mark.skipif(not catalogue(), reason="torchrecurrent is 
 
 @needs_catalogue
 def test_every_block_is_read_or_refused_with_its_place():
-    errors = [answer for answer in answers({}) if isinstance(answer, ElmanError)]
+    found = answers({})
+    errors = [answer for answer in found if isinstance(answer, ElmanError)]
+    assert len(errors) <= 0.15 * len(found)
     assert all(error.where is not None for error in errors)
     # what is left: letters for functions, a delay d, c on both sides, "..." and h' without a time
     assert {error.code for error in errors} <= {"E401", "E303", "E301", "E111", "E161"}

@@ -11,6 +11,7 @@ import numpy as np
 from elman import library
 from elman.errors import NameProblem, WeightProblem
 from elman.ir.cell import Number
+from elman.language.syntax import Range, Text
 
 ENDINGS = (".cell", ".tex", ".md", ".rst")
 
@@ -41,6 +42,16 @@ def _text_of(given: object) -> str:
     if isinstance(given, bytes):
         return 'Write elman.Cell(text.decode("utf-8")).'
     return 'As in elman.Cell("h[t] = tanh(W @ x[t] + U @ h[t-1])").'
+
+
+def refuse_rounds(text: Text, given: object) -> None:
+    """E502 for a constant that counts the rounds of an inner loop: they are written out already."""
+    bounds = {b for line in text.lines if isinstance(line, Range) for b in (line.first, line.last)}
+    for name in given if isinstance(given, Mapping) else ():
+        if name in bounds:
+            headline = f"{name} counts the rounds of an inner loop, which are written out already"
+            fix = f'Make another cell: elman.Cell(text, constants={{"{name}": ...}}).'
+            raise NameProblem("E502", headline, fix=fix)
 
 
 def checked_constants(given: Mapping[str, Any] | None) -> dict[str, Number]:

@@ -121,6 +121,9 @@ def measure(cells: tuple[Cell, Cell], both: Both, renaming: Renaming) -> Measure
             second = _run(cells[1], both, sizes[1], of_second)
         except ElmanError:  # sizes that do not fit each other: nothing to compare
             return Measured(None, False)
+        returned = zip(cells[0].returns, cells[1].returns, strict=True)
+        if any(first[a].shape != second[b].shape for a, b in returned):
+            return Measured(None, False)
         found = _first(pairs, first, second)
         if found is not None:
             return Measured(found, True)

@@ -18,7 +18,7 @@ from elman.backends.c_run import REAL, write_programs
 from elman.backends.c_write import write_file
 from elman.cell.cotangents import of_final_states, of_outputs
 from elman.cell.files import read_text, write_text
-from elman.cell.made_from import check_text, checked_constants
+from elman.cell.made_from import check_text, checked_constants, refuse_rounds
 from elman.cell.run import Array, Run
 from elman.errors import CellWarning, ElmanError, NameProblem, ShapeProblem, nearest
 from elman.ir.cell import Number
@@ -231,7 +231,12 @@ class Cell:
 
     # ---- what it does ----
 
+    def check_constants(self, given: Mapping[str, Any]) -> None:
+        """E502 where one of them shaped the equations and cannot be changed any more."""
+        refuse_rounds(self._reading.text, given)
+
     def _prepare(self, request: calls.Request) -> calls.Call:
+        self.check_constants(request.weights)
         found: calls.Call = self._placed(
             lambda: calls.prepare(self.typed, self._reading.cell, request, self._spell)
         )

@@ -170,11 +170,11 @@ class _Pair:
                 if self.merging:
                     return self.other_weights()
                 names = _names(self.both, renaming)
-                reason = "equal on random numbers, step by step"
+                reason = "no difference was found on random numbers, step by step"
                 return Sameness(True, "numeric", self.labels, reason, names)
         assert first is not None
         if first.parting is None:
-            reason = self.unlike_sizes() or "no finite numbers to compare"
+            reason = self.unlike_sizes() or "what they return differs in size, or is not finite"
             return Sameness(False, "numeric", self.labels, reason, equations=self.lines())
         pair = first.parting.names
         one, other = _apart(*first.parting.numbers)

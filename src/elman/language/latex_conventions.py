@@ -1,8 +1,8 @@
 """Function letters that a page leaves unsaid: read by convention, and said aloud.
 
-A Greek letter before a bracket is an activation in this field: φ and τ are tanh, and
-σ with a letter of its own is what σ_g, σ_c and σ_h are in encyclopaedias. A Latin letter (f, g, s)
-may be anything, and is not guessed.
+A Greek letter before a bracket is an activation in this field: φ and τ are tanh, a ψ beside them
+the gate, and σ with an index is what σ_g, σ_c and σ_h are in encyclopaedias. A Latin letter (f, g,
+s) may be anything, and is not guessed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from elman.language.source import Source, Span
 
 CONVENTIONS = dict.fromkeys(("phi", "varphi", "tau", "φ", "ϕ", "τ"), "tanh")
 CONVENTIONS |= dict.fromkeys(("sigma_c", "sigma_h", "σ_c", "σ_h"), "tanh")
-CONVENTIONS |= dict.fromkeys(("sigma_g", "sigma_hat", "σ_g", "σ_hat"), "sigmoid")
+CONVENTIONS |= dict.fromkeys(("sigma_g", "sigma_hat", "σ_g", "σ_hat", "psi", "ψ"), "sigmoid")
 
 
 def letter_of(expr: Applied, source: Source) -> tuple[str, Span]:

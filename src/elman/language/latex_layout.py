@@ -70,7 +70,8 @@ def formulas(lines: tuple[str, ...]) -> list[Formula]:
 
 def _without_comments(lines: tuple[str, ...]) -> str:
     """The text without comments; every column stays where it is."""
-    pattern = _COMMENT if any("\\" in line for line in lines) else _PLAIN_COMMENT
+    is_tex = any(mark in line for line in lines for mark in ("\\", "_{", "^{"))
+    pattern = _COMMENT if is_tex else _PLAIN_COMMENT
     kept = []
     for line in lines:
         match = pattern.search(line) if "%" in line or "#" in line else None

@@ -264,7 +264,8 @@ def _unnumbered(left: list[Item]) -> list[Item]:
     if len(left) > 1 and isinstance(left[0], Group) and _is_number(left[0]):
         return left[1:]
     if len(left) > 1 and is_sign(left[0], "-", "*", "+", ">"):
-        return left[1:]
+        is_bullet = left[1].span.start > left[0].span.end  # "- h_t = ...", not "-h_t = ..."
+        return left[1:] if is_bullet else left
     is_counted = isinstance(left[0], Token) and left[0].kind == "number"
     if len(left) > 2 and is_counted and is_sign(left[1], "."):
         return left[2:]
@@ -318,13 +319,22 @@ def _says_nothing(items: Sequence[Item], fragment: _Fragment) -> bool:
     if any(is_sign(item, *_REMARKS, *_OTHER_RELATIONS) for item in items):
         return True
     if fragment.before in (",", ";", ":", "words"):
-        return True
+        return not _computes(items, fragment)
     if all(isinstance(item, Group) and _is_number(item) for item in items):
         return True
     if any(is_sign(item, "<", ">", "<=", ">=", "!=", r"\in") for item in items):
         return True
     letters = [item for item in items if isinstance(item, Token) and item.kind == "letter"]
     return _spelt_words(letters) > 1
+
+
+def _computes(items: Sequence[Item], fragment: _Fragment) -> bool:
+    """Would something be lost without it: `0,5 x_t`, `W x_t, U h_{t-1}`, `if x_t > 0`?"""
+    has_index = any(is_sign(item, "_", "^") for item in items)
+    is_decimal = fragment.before == "," and getattr(items[0], "kind", "") == "number"
+    joins = any(is_sign(item, *_GOING_ON, "<", ">", "<=", ">=") for item in items[1:])
+    factors = sum(getattr(item, "kind", "") in ("letter", "command", "name") for item in items)
+    return has_index and (is_decimal or joins or factors > 1)
 
 
 def _spelt_words(letters: Sequence[Token]) -> int:

@@ -46,6 +46,8 @@ _TIMES = ("t", "k", "n", "i", "j", "s", r"\tau", "m", "T", "τ")
 def called(word: str) -> str | None:
     """The function that a page calls so: `ReLU` is relu, `LayerNorm` is layer_norm."""
     plain = word.strip().replace(" ", "").replace("\\_", "_").replace("-", "")
+    if plain == "LN":  # the layer norm of papers; the logarithm is ln
+        return "layer_norm"
     return WORDS.get(plain.lower(), WORDS.get(plain.lower().replace("_", "")))
 
 

@@ -72,6 +72,15 @@ class Products:
     def decide(self) -> dict[str, Expr]:
         """The right sides with their products decided."""
         self.computed = dict.fromkeys(self.equations, OPEN)
+        found = self.rounds()
+        if OPEN in self.computed.values():  # only their own past says what they are: vectors
+            settled = {OPEN: VECTOR}
+            self.computed = {name: settled.get(kind, kind) for name, kind in self.computed.items()}
+            found = self.rounds()
+        return {name: value for name, (value, _) in found.items()}
+
+    def rounds(self) -> dict[str, Known]:
+        """Decide every right side again and again, until no kind changes."""
         found: dict[str, Known] = {}
         for _ in range(MOST_ROUNDS):
             before = dict(self.computed), set(self.scalars)
@@ -80,7 +89,7 @@ class Products:
                 self.computed[name] = found[name][1]
             if (self.computed, self.scalars) == before:
                 break
-        return {name: value for name, (value, _) in found.items()}
+        return found
 
     def right(self, name: str, value: Expr) -> Known:
         self.left = name
@@ -328,6 +337,8 @@ class Products:
 def _is_capital(name: str) -> bool:
     """`W_f`; `core_W_f`, the W of what is called core."""
     letter, _, rest = name.partition("_")
+    if letter[:1].isupper():  # W, Wx, W1, WREC, Gamma
+        return True
     if len(letter) > 1 and letter not in GREEK:
         letter = rest.partition("_")[0]
     return letter[:1].isupper() and (len(letter) == 1 or letter in GREEK or not rest)

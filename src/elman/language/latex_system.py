@@ -384,7 +384,7 @@ def _declared_kinds(lines: Iterable[Line]) -> Iterator[tuple[str, str]]:
         if isinstance(line, Constant):
             yield line.name, _KINDS[len(literal_shape(line.value))]
         elif isinstance(line, Declaration) and line.shape is not None:
-            yield line.name, _KINDS[len(line.shape)]
+            yield line.name, _KINDS[min(len(line.shape), 3)]
 
 
 def _first(name: str, lines: Iterable[Line]) -> Span:

@@ -146,7 +146,11 @@ def _is_sigma(left: Sequence[Item]) -> bool:
 
 
 def _meanings(symbols: Mapping[str, str | float]) -> dict[str, Meaning]:
-    made = {}
+    made: dict[str, Meaning] = {}
+    if not isinstance(symbols, Mapping):
+        headline = f"symbols are given by letter, as a dict, not as {type(symbols).__name__}"
+        fix = r'For instance symbols={r"\phi": "tanh", "s": "h", "d": 3}.'
+        raise Fault(NameProblem, "E160", headline, Span(0, 0, 0), fix=fix)
     for key, value in symbols.items():
         name = _symbol_name(str(key))
         match = _VALUE.fullmatch(value) if isinstance(value, str) else None

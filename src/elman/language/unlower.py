@@ -113,7 +113,7 @@ def write_equations(equations: Iterable[Valued]) -> list[Equation]:
     """Equations whose values are nodes, as syntax; each stands by its name in the others."""
     equations = _with_shared(list(equations))
     named = names_of_values(equations)
-    return [_equation(each, named) for each in equations if each.value is not CLOCK]
+    return [_equation(each, named) for each in equations if each.name != "t"]
 
 
 def names_of_values(equations: Iterable[Valued]) -> dict[Node, Expr]:

@@ -99,6 +99,7 @@ def constant_tensors(cell: Cell, given: object) -> State:
                 rule=f"It has {', '.join(cell.constants) or 'none'}.",
                 fix=nearest(str(name), cell.constants) or None,
             )
+    cell.check_constants(given)
     found = {}
     for name, default in cell.constants.items():
         value = number_array("constants", name, given.get(name, default))

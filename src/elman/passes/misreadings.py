@@ -13,6 +13,7 @@ from elman.language import Reading
 from elman.language.lower import lower
 from elman.language.source import Span
 from elman.language.syntax import Binary, Declaration, Name, Text, walk
+from elman.passes.randomness import open_choices
 from elman.passes.shapes import infer_shapes
 
 Warnings = Iterator[CellWarning]
@@ -26,6 +27,7 @@ def misreadings(reading: Reading, typed: Cell) -> Warnings:
     yield from _turned_sizes(reading, shapes)
     yield from _odd_words(reading)
     yield from _products_from_the_left(reading, shapes)
+    yield from _means_as_conditions(reading)
 
 
 def _turned_sizes(reading: Reading, shapes: dict[str, Shape]) -> Warnings:
@@ -98,3 +100,16 @@ def _products_from_the_left(reading: Reading, shapes: dict[str, Shape]) -> Warni
                     rule=f"* and @ are taken from the left, so that {name} is a vector here.",
                     fix=f"Is {a} * ({b} @ {c}) meant?",
                 )
+
+
+def _means_as_conditions(reading: Reading) -> Warnings:
+    """`where(m[t] * n[t], a, b)`: a choice that evaluation cannot average."""
+    for n in open_choices(reading.cell)[:1]:
+        yield CellWarning(
+            "W109",
+            "in evaluation this choice always takes the same side",
+            where=reading.where(n),
+            rule="Outside of training a mask is its mean, and a condition made of several masks, "
+            "or of one of another step, is never 0.",
+            fix="Choose by one mask, where(m[t], a, b), or mix by hand: m[t] * a + (1 - m[t]) * b.",
+        )

@@ -10,8 +10,9 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-from elman.ir import Cell, Equation, Node, const, leaf, node, rebuild
+from elman.ir import Cell, Equation, Node, const, leaf, node, rebuild, topological
 from elman.ir.ops import POINTWISE
+from elman.passes.ranks import partners
 from elman.passes.simplify import rewrite
 
 # The words that a draw is a function of, as arrays that stand beside the cell's own. No name of
@@ -136,6 +137,28 @@ def _factored(n: Node, factors: list[Node]) -> Node:
                 factors.append(factor)
                 return _factored(rest, factors)
     return n
+
+
+def open_choices(cell: Cell) -> list[Node]:
+    """Choices by values made of masks alone that are no mask: `where(m * n, a, b)`.
+
+    In evaluation such a condition is a mean, so that it always takes the same side.
+    """
+    past = partners(cell)
+    of_masks: set[Node] = set()
+    nodes = topological(cell.roots)
+    for _ in range(2):  # a state that holds a mask is known once its equation has been seen
+        for n in nodes:
+            parts = [arg for arg in n.args if not _is_fixed(arg)]
+            made = n.op in POINTWISE and parts and all(arg in of_masks for arg in parts)
+            if _is_reading(n) or made or past.get(n) in of_masks:
+                of_masks.add(n)
+    chosen = (n for n in nodes if n.op == "where" and n.args[0] in of_masks)
+    return [n for n in chosen if _chance(n.args[0]) is None]
+
+
+def _is_fixed(n: Node) -> bool:
+    return n.op == "const" or (n.op == "leaf" and n.attr.role == "constant")
 
 
 def _is_reading(n: Node) -> bool:
