@@ -6,6 +6,7 @@ Zeros at the end say that a number was rounded: `1` is one, `1.0000` nearly.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,43 @@ LONGEST = 8  # entries of a vector that are all shown
 ENDS = 3  # entries shown at the beginning of a longer one
 SMALL, LARGE = 1e-4, 1e9  # below and from here on with an exponent
 EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How numbers are shown: `count` decimals, or (`significant`) digits from the first not 0.
+
+    >>> Digits(3).number(0.0123456), Digits(3, significant=True).number(0.0123456)
+    ('0.012', '0.0123')
+    """
+
+    count: int = 4
+    significant: bool = False
+    limit: int = LONGEST  # entries of a vector that are all shown
+
+    def number(self, value: float, given: bool = False) -> str:
+        if self.significant and math.isfinite(value) and value != 0:
+            return _significant(value, self.count, given)
+        return number(value, self.count, given)
+
+    def array(self, value: Array, given: bool = False) -> str:
+        """A value: a number, a vector in round brackets, a matrix in square ones by its rows."""
+        if value.size == 1:
+            return self.number(value.item(), given)
+        if value.ndim >= 2 and max(value.shape) > self.limit:
+            return f"[{' x '.join(map(str, value.shape))} values]"
+        if value.ndim > 2:
+            return "[" + ", ".join(self.array(each, given) for each in value) + "]"
+        if value.ndim == 2:
+            return "[" + ", ".join(f"[{self._entries(row, given)}]" for row in value) + "]"
+        return f"({self._entries(value, given)})"
+
+    def _entries(self, value: Array, given: bool) -> str:
+        numbers = value.tolist()
+        if len(numbers) <= self.limit:
+            return ", ".join(self.number(each, given) for each in numbers)
+        shown = ", ".join(self.number(each, given) for each in numbers[:ENDS])
+        return f"{shown}, ..., {self.number(numbers[-1], given)}; {len(numbers)} values"
 
 
 def number(value: float, digits: int = 4, given: bool = False) -> str:
@@ -36,8 +74,21 @@ def number(value: float, digits: int = 4, given: bool = False) -> str:
         return f"{value:.2g}" if abs(value) >= SMALL else _with_exponent(value, 1)
     if is_zero:
         text = text.removeprefix("-")
-    is_exact = abs(float(text) - value) <= EXACT * max(1.0, abs(value))
-    return _trimmed(text) if is_exact else text
+    return _trimmed(text) if _is_exact(text, value) else text
+
+
+def _significant(value: float, count: int, given: bool) -> str:
+    """So many digits, the first of them not 0; one that was given and is short as it is."""
+    count = max(count, 1)
+    if not SMALL <= abs(value) < LARGE:
+        return _with_exponent(value, count - 1)
+    mantissa, power = f"{value:.{count - 1}e}".split("e")  # rounded first: 0.9999 may become 1.00
+    text = f"{float(f'{mantissa}e{power}'):.{max(count - 1 - int(power), 0)}f}"
+    return _trimmed(text) if _is_exact(text, value) else text
+
+
+def _is_exact(text: str, value: float) -> bool:
+    return abs(float(text) - value) <= EXACT * max(1.0, abs(value))
 
 
 def _with_exponent(value: float, digits: int) -> str:
@@ -50,27 +101,11 @@ def _trimmed(text: str) -> str:
 
 
 def array(value: Array, digits: int = 4, given: bool = False) -> str:
-    """A value: a number, a vector in round brackets, a matrix in square ones by its rows.
+    """A value with at most so many decimals.
 
     >>> array(np.array([0.5])), array(np.array([1, 2])), array(np.eye(2))
     ('0.5', '(1, 2)', '[[1, 0], [0, 1]]')
     >>> array(np.arange(64) / 10)
     '(0, 0.1, 0.2, ..., 6.3; 64 values)'
     """
-    if value.size == 1:
-        return number(value.item(), digits, given)
-    if value.ndim >= 2 and max(value.shape) > LONGEST:
-        return f"[{' x '.join(map(str, value.shape))} values]"
-    if value.ndim > 2:
-        return "[" + ", ".join(array(each, digits, given) for each in value) + "]"
-    if value.ndim == 2:
-        return "[" + ", ".join("[" + _entries(row, digits, given) + "]" for row in value) + "]"
-    return f"({_entries(value, digits, given)})"
-
-
-def _entries(value: Array, digits: int, given: bool) -> str:
-    numbers = value.tolist()
-    if len(numbers) <= LONGEST:
-        return ", ".join(number(each, digits, given) for each in numbers)
-    shown = ", ".join(number(each, digits, given) for each in numbers[:ENDS])
-    return f"{shown}, ..., {number(numbers[-1], digits, given)}; {len(numbers)} values"
+    return Digits(digits).array(value, given)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,74 +11,26 @@ import numpy as np
 from elman.backends import call as calls
 from elman.backends.interpret import USER, expand
 from elman.backends.numpy_ import NUMPY
-from elman.errors import ShapeProblem
-from elman.ir.node import Node, const, leaf, node, rebuild, topological
+from elman.ir.node import Node, leaf, rebuild, topological
 from elman.language import Reading
-from elman.language.functions import FUNCTIONS, OPERATORS
 from elman.language.names import Names, collect, references
 from elman.language.syntax import (
     At,
-    Binary,
-    Call,
     Equation,
     Expr,
     Initial,
-    Join,
     Name,
-    Number,
-    Transpose,
-    Unary,
     fold,
 )
 from elman.passes.randomness import SEED, STEPS_TAKEN, WORDS, averaged, drawn
 from elman.passes.shapes import infer_shapes, lowered
-from elman.trace.text import write_text
+from elman.trace.leaves import Dated
+from elman.trace.trace import Trace
+from elman.trace.work import build
 from elman.trace.worked import Line, Read, Step, exchange
 
-MOST_DIGITS = 17  # a float64 has no more
 Array = np.ndarray[Any, Any]
 Env = dict[Node, Array]
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """The values of every equation at every step, and of every part of it; exact, however shown.
-
-    `values[name]` is (T, size), or without the T for what is computed once per sequence.
-
-    >>> import elman
-    >>> cell = elman.Cell("h[t] = tanh(w * x[t] + u * h[t-1])")
-    >>> trace = cell.trace({"x": [1.0]}, {"w": 1, "u": 2})
-    >>> print(trace.to_text(digits=2))
-    step 1
-      x[1] = 1
-      h[0] = 0
-      h[1] = tanh(w * x[1] + u * h[0])
-           = tanh(1*1 + 2*0)
-           = tanh(1)
-           = 0.76
-    >>> trace
-    <Trace of 1 step: h (1, 1)>
-    """
-
-    values: Mapping[str, Array]
-    steps: tuple[Step, ...]
-    once: Step = field(default=Step(0, (), ()))
-
-    def to_text(self, digits: int = 4) -> str:
-        """As plain text: formula, numbers put in, result; at most `digits` decimals."""
-        if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
-            rule = f"Decimals are counted by a whole number from 0 to {MOST_DIGITS}."
-            raise ShapeProblem("E208", f"digits={digits!r}", rule=rule, fix="Pass digits=4.")
-        return write_text((self.once, *self.steps), digits)
-
-    def __str__(self) -> str:
-        return self.to_text()
-
-    def __repr__(self) -> str:
-        count = len(self.steps)
-        shapes = ", ".join(f"{name} {value.shape}" for name, value in self.values.items())
-        return f"<Trace of {count} step{'s' * (count != 1)}: {shapes}>"
 
 
 def record(reading: Reading, call: calls.Call) -> Trace:
@@ -91,7 +43,7 @@ def record(reading: Reading, call: calls.Call) -> Trace:
     for name, past in recorder.past.items():
         values[name] = np.concatenate(past)[:, 0]
     order = [equation.name for equation in reading.expanded.equations]
-    return Trace({name: values[name] for name in order}, worked, once)
+    return Trace({name: values[name] for name in order}, worked, once, reading.expanded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +93,7 @@ class _Recorder:
         return Step(0, tuple(reads), (*self.lines(None, self.env), *starts))
 
     def read(self, name: str, n: Node) -> Read:
-        return Read(name, self.env[n][0, 0], self.comments.get(name, ""))
+        return Read(Dated(name), self.env[n][0, 0], self.comments.get(name, ""))
 
     def step(self, t: int) -> Step:
         """Step t, counted from 0: its equations after what they read, inputs first."""
@@ -153,13 +105,15 @@ class _Recorder:
             if sheet.per_step:
                 self.past[sheet.equation.name].append(env[sheet.nodes[-1]])
         reads = [
-            Read(f"{n.attr.name}[{t + 1 - n.attr.lag}]", env[n][0, 0])
+            Read(Dated(n.attr.name, t + 1 - n.attr.lag), env[n][0, 0])
             for n in sorted(moving, key=lambda n: n.attr.lag > 0)
             if n.attr.name not in (*WORDS, STEPS_TAKEN)
         ]
         drawn = {name: n for name, n in self.masks.items() if "t" in n.over}
-        reads += [Read(f"{name}[{t + 1}]", env[n][0, 0]) for name, n in drawn.items()]
-        reads += [Read(STEPS_TAKEN, env[n][0, 0] + 1) for n in moving if n.attr.name == STEPS_TAKEN]
+        reads += [Read(Dated(name, t + 1), env[n][0, 0]) for name, n in drawn.items()]
+        reads += [
+            Read(Dated(STEPS_TAKEN), env[n][0, 0] + 1) for n in moving if n.attr.name == STEPS_TAKEN
+        ]
         return Step(t + 1, tuple(reads), self.lines(t + 1, env))
 
     def at(self, n: Node, t: int) -> Array:
@@ -221,7 +175,7 @@ class _Nodes:
         nodes: list[Node] = []
 
         def visit(expr: Expr, args: list[Node]) -> Node:
-            nodes.append(self._leaf(expr) if isinstance(expr, At | Name) else _build(expr, args))
+            nodes.append(self._leaf(expr) if isinstance(expr, At | Name) else build(expr, args))
             return nodes[-1]
 
         fold(value, visit)
@@ -262,25 +216,6 @@ def _in_order(equations: Iterable[Equation]) -> list[Equation]:
         ready = next(name for name in waiting if not needs[name] & waiting.keys())
         order.append(waiting.pop(ready))
     return order
-
-
-def _build(expr: Expr, args: list[Node]) -> Node:
-    match expr:
-        case Number(value=value):
-            return const(value)
-        case Unary():
-            return const(-args[0].attr) if args[0].op == "const" else node("neg", args)
-        case Binary(op=op):
-            return OPERATORS[op](*args)
-        case Call(function=function, spec=spec):
-            return FUNCTIONS[function].build(*args, **({"spec": spec} if spec else {}))
-        case Transpose():
-            return node("transpose", args)
-        case Join():
-            return node(
-                "concat", [node("fill", (a,), ("1",)) if a.op == "const" else a for a in args]
-            )
-    raise AssertionError(expr)
 
 
 def _undated(expr: Expr, names: Names) -> Expr:

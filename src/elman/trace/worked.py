@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from elman.language.syntax import At, Binary, Call, Expr, Join, Name, Transpose, Unary, fold
+from elman.language.syntax import At, Expr, Name, fold, remake
+from elman.trace.leaves import VALUE, Dated, spelled
 
 Array = np.ndarray[Any, Any]
 
@@ -17,9 +18,14 @@ Array = np.ndarray[Any, Any]
 class Read:
     """A value that was given or is remembered: `x[1]`, `h[0]`, a constant."""
 
-    label: str
+    left: Dated
     value: Array
     comment: str = ""
+
+    @property
+    def label(self) -> str:
+        """`x[1]`, or `alpha` for what no step changes."""
+        return spelled(self.left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,7 @@ class Line:
     values: tuple[Array, ...]
     step: int | None = None  # counted from 1; None for what is computed once
     comment: str = ""
+    kind: str = VALUE  # or GRADIENT, INNER: a line of the backward pass
 
     @property
     def value(self) -> Array:
@@ -38,9 +45,14 @@ class Line:
         return self.values[-1]
 
     @property
+    def left(self) -> Dated:
+        """What the equation computes, as it is named."""
+        return Dated(self.name, self.step, self.kind)
+
+    @property
     def label(self) -> str:
         """`h[1]`, or `A` for what is computed once."""
-        return self.name if self.step is None else f"{self.name}[{self.step}]"
+        return spelled(self.left)
 
     def __repr__(self) -> str:
         return f"<Line {self.label}: {self.value}>"
@@ -61,14 +73,17 @@ class Step:
 def dated(expr: Expr, step: int | None) -> Expr:
     """The expression with its time indices put in.
 
-    >>> from elman.language.write import write_expression
-    >>> write_expression(dated(Binary("+", At("x"), At("h", 1)), 3))
-    'x[3] + h[2]'
+    >>> from elman.language.syntax import Binary
+    >>> repr(dated(Binary("+", At("x"), At("h", 1)), 3))
+    "Binary('+', Dated('x', 3, ''), Dated('h', 2, ''))"
     """
 
     def date(leaf: Expr) -> Expr:
-        if isinstance(leaf, At) and step is not None:
-            return Name(f"{leaf.name}[{step - leaf.lag}]")
+        match leaf:
+            case At(name=name, lag=lag) if step is not None:
+                return Dated(name, step - lag)
+            case Name(name=name) if leaf.index is None:
+                return Dated(name, step if name == "t" else None)
         return leaf
 
     return exchange(expr, date)
@@ -76,17 +91,4 @@ def dated(expr: Expr, step: int | None) -> Expr:
 
 def exchange(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """The expression with its numbers and names exchanged."""
-    return fold(expr, lambda part, parts: _with(part, tuple(parts)) if parts else change(part))
-
-
-def _with(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
-    match expr:
-        case Binary():
-            return replace(expr, left=parts[0], right=parts[1])
-        case Unary() | Transpose():
-            return replace(expr, arg=parts[0])
-        case Call():
-            return replace(expr, args=parts)
-        case Join():
-            return replace(expr, items=parts)
-    raise AssertionError(expr)
+    return fold(expr, lambda part, parts: remake(part, parts) if parts else change(part))
