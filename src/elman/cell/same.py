@@ -84,6 +84,12 @@ def same(a: Cell | str, b: Cell | str) -> Sameness:
     return pair.measured()
 
 
+def counterparts(a: Cell, b: Cell) -> dict[str, str]:
+    """What most likely stands in the second cell for a name of the first; some may have none."""
+    pair = _Pair(a, b)
+    return _names(pair.both, likenesses(pair.both)[0])
+
+
 def _cell(given: Cell | str) -> Cell:
     if isinstance(given, str) and (given in cells or given.strip().isidentifier()):
         return published(cells.text(given), given)
