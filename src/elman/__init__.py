@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from elman.cell.same import same as same
     from elman.errors import ElmanError as ElmanError
     from elman.library import Library
+    from elman.library.weights import convert as convert
 
     cells: Library[Cell]
     __version__: str
 
-__all__ = ["Cell", "ElmanError", "Run", "Sameness", "__version__", "cells", "nn", "same"]
+__all__ = ["Cell", "ElmanError", "Run", "Sameness", "__version__", "cells", "convert", "nn", "same"]
 HOMES = {
     "Cell": "elman.cell",
     "ElmanError": "elman.errors",
     "Run": "elman.cell",
     "Sameness": "elman.cell.same",
+    "convert": "elman.library.weights",
     "same": "elman.cell.same",
 }
 

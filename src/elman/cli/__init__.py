@@ -165,6 +165,44 @@ def compare(
 
 
 @app.command()
+def convert(
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="A .safetensors, .npz, .yaml or .json file.")
+    ],
+    source: Annotated[str, typer.Option("--from", metavar="LAYOUT", help="The layout they have.")],
+    target: Annotated[str, typer.Option("--to", metavar="LAYOUT", help="The layout to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Where; without it, YAML is printed."),
+    ] = None,
+    cell: Annotated[
+        str | None, typer.Option(metavar="rnn|lstm|gru", help="The cell, if shapes do not tell.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only arrays so named, as in 'lstm.*'.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring the weights of an RNN, LSTM or GRU into another framework's layout.
+
+    What has no exact map is refused, with the reason. The layouts:
+
+    - torch: a state_dict of nn.RNN, nn.LSTM or nn.GRU
+    - keras: kernel, recurrent_kernel, bias; a GRU with reset_after=False
+    - keras-reset-after: the same, a GRU with reset_after=True, the default
+    - onnx: W, R, B of an operator; a GRU with linear_before_reset=0
+    - onnx-reset-after: the same, a GRU with linear_before_reset=1
+    - elman: the letters of the library's rnn, lstm, gru or gru_reset_after
+    - elman:NAME: the letters of another cell of the library
+    """
+    from elman.cli import conversion  # spares yaml
+
+    layouts = (source, target)
+    conversion.convert(weights, layouts, cell, only, output, overwrite=overwrite, json=json)
+
+
+@app.command()
 def cells(
     search: Annotated[
         str | None, typer.Option(metavar="WORDS", help="Only those in which every word stands.")

@@ -23,6 +23,7 @@ from elman.library.weights.parts import (
     Names,
     Network,
     Place,
+    beside,
     by_place,
     check_axes,
     check_layers,
@@ -37,6 +38,7 @@ NAME = re.compile(r"(?P<prefix>|.*?[/._])(?P<role>recurrent_kernel|kernel|bias)(
 SIDE = re.compile(r"(?:(?<=[/._])|^)(forward|backward)")
 ORDER = {"rnn": ("h",), "gru": ("z", "r", "n"), "lstm": ("i", "f", "g", "o")}
 LAYER = {"rnn": "simple_rnn", "gru": "gru", "lstm": "lstm"}
+USUAL = "kernel, recurrent_kernel and bias"
 OTHER = {False: "keras-reset-after", True: "keras"}
 INSTEAD = {
     False: "Convert to keras-reset-after instead: GRU(units, reset_after=True), Keras' default.",
@@ -51,14 +53,14 @@ def split(name: str) -> tuple[str, Place, str] | None:
         return None
     side = SIDE.search(match["prefix"])
     direction = BACKWARD if side and side[1] == "backward" else FORWARD
-    return SIDE.sub("", match["prefix"]), (0, direction), match["role"]
+    return SIDE.sub("*", match["prefix"]), (0, direction), match["role"]
 
 
 def read(arrays: Mapping[str, Array], cell: str | None, *, reset_after: bool) -> Network:
     """The layer, or the two of a Bidirectional one, that Keras' arrays hold."""
     layout = OTHER[not reset_after]
     layers, kinds = {}, []
-    for place, names in by_place(arrays, split, layout).items():
+    for place, names in by_place(arrays, split, layout, USUAL).items():
         need(names, {role: role for role in ("kernel", "recurrent_kernel")}, layout)
         bias_axes = arrays[names["bias"]].ndim if "bias" in names else 1
         axes = {"kernel": 2, "recurrent_kernel": 2, "bias": bias_axes}
@@ -89,8 +91,9 @@ def _check_bias(arrays: Mapping[str, Array], names: Names, reset_after: bool) ->
 
 def _layer(arrays: Mapping[str, Array], names: Names, kind: str, *, reset_after: bool) -> Layer:
     given = {role: arrays[name] for role, name in names.items()}
-    hidden, width = given["recurrent_kernel"].shape[0], given["kernel"].shape[0]
+    hidden = given["recurrent_kernel"].shape[0]
     columns = hidden * len(GATES[kind])
+    width = beside(given["kernel"].shape[::-1], columns)
     two = kind == "gru" and reset_after
     wanted = {
         "kernel": (width, columns),
@@ -99,7 +102,9 @@ def _layer(arrays: Mapping[str, Array], names: Names, kind: str, *, reset_after:
     }
     check_shapes(arrays, names, wanted, f"Keras' {SPELT[kind]} of input {width}, hidden {hidden}")
     order = ORDER[kind]
-    rows = [split_rows(row, order) for row in np.atleast_2d(given["bias"])] if "bias" in given else []
+    rows = (
+        [split_rows(row, order) for row in np.atleast_2d(given["bias"])] if "bias" in given else []
+    )
     b, d = (*rows, None, None)[:2]
     W, U = split_rows(given["kernel"].T, order), split_rows(given["recurrent_kernel"].T, order)
     return Layer(W, U, b, d)

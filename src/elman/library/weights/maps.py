@@ -19,7 +19,8 @@ def total_bias(layer: Layer) -> Gates | None:
     """One bias a gate: the sum of the two, which is all that a gate without a reset sees."""
     if layer.b is None or layer.d is None:
         return layer.b
-    return {gate: layer.b[gate] + layer.d[gate] for gate in layer.b}
+    with np.errstate(over="ignore"):  # whoever writes it refuses infinity by name
+        return {gate: layer.b[gate] + layer.d[gate] for gate in layer.b}
 
 
 def two_biases(layer: Layer) -> tuple[Gates, Gates] | None:

@@ -20,6 +20,7 @@ from elman.library.weights.parts import (
     Names,
     Network,
     Place,
+    beside,
     by_place,
     check_axes,
     check_layers,
@@ -50,13 +51,15 @@ def split(name: str) -> tuple[str, Place, str] | None:
 def read(arrays: Mapping[str, Array], cell: str | None, *, reset_after: bool) -> Network:
     """The network that the inputs W, R, B and P of an operator hold."""
     layout = LAYOUT[reset_after]
-    ((_, names),) = by_place(arrays, split, layout).items()
+    ((_, names),) = by_place(arrays, split, layout, "W, R and B").items()
     need(names, {"W": "W", "R": "R"}, layout)
     check_axes(arrays, names, AXES)
     directions, rows, hidden = arrays[names["R"]].shape
     kind = kind_of(names["R"], rows, hidden, cell or ("lstm" if "P" in names else None))
     _check(arrays, names, kind, min(max(directions, 1), 2))
     given = {role: arrays[name] for role, name in names.items()}
+    if not np.any(given.get("P", 0)):
+        given.pop("P", None)  # peepholes of zero are none
     layers = {
         (0, k): _layer({role: array[k] for role, array in given.items()}, ORDER[kind])
         for k in range(directions)
@@ -66,8 +69,9 @@ def read(arrays: Mapping[str, Array], cell: str | None, *, reset_after: bool) ->
 
 
 def _check(arrays: Mapping[str, Array], names: Names, kind: str, directions: int) -> None:
-    hidden, width = arrays[names["R"]].shape[2], arrays[names["W"]].shape[2]
+    hidden = arrays[names["R"]].shape[2]
     rows = hidden * len(GATES[kind])
+    width = beside(arrays[names["W"]].shape, rows)
     wanted: dict[str, tuple[int, ...]] = {
         "W": (directions, rows, width),
         "R": (directions, rows, hidden),
@@ -82,7 +86,7 @@ def _layer(given: Mapping[str, Array], order: tuple[str, ...]) -> Layer:
     d: Gates | None = None
     if "B" in given:
         b, d = (split_rows(bias, order) for bias in np.split(given["B"], 2))
-    p = split_rows(given["P"], PEEPHOLES) if "P" in given and np.any(given["P"]) else None
+    p = split_rows(given["P"], PEEPHOLES) if "P" in given else None
     return Layer(split_rows(given["W"], order), split_rows(given["R"], order), b, d, p=p)
 
 
@@ -100,7 +104,9 @@ def write(network: Network, *, reset_after: bool) -> dict[str, Array]:
     }
     biases = [pair for pair in map(maps.two_biases, layers) if pair is not None]
     if biases:
-        found["B"] = np.stack([np.concatenate([stack_rows(b, order) for b in pair]) for pair in biases])
+        found["B"] = np.stack(
+            [np.concatenate([stack_rows(b, order) for b in pair]) for pair in biases]
+        )
     peepholes = [layer.p for layer in layers if layer.p is not None]
     if peepholes:
         found["P"] = np.stack([stack_rows(p, PEEPHOLES) for p in peepholes])

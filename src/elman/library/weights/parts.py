@@ -76,46 +76,57 @@ def stack_rows(gates: Gates, order: Sequence[str]) -> Array:
     return np.concatenate([gates[gate] for gate in order])
 
 
-def by_place(arrays: Mapping[str, Array], split: Split, layout: str) -> dict[Place, Names]:
+def by_place(
+    arrays: Mapping[str, Array], split: Split, layout: str, usual: str
+) -> dict[Place, Names]:
     """The names of the arrays, sorted by layer and direction and by what they hold.
 
-    Errors: E532 for a name that the layout does not have, E536 for layers beside one another.
+    `usual` are the names that the layout has. Errors: E532 for a name that it does not have, E536
+    for networks beside one another.
     """
     found: dict[Place, dict[str, str]] = {}
     known = {name: split(name) for name in arrays}
-    unknown = [name for name, parts in known.items() if parts is None]
-    if unknown:
-        raise _unknown(unknown, layout)
-    parted = [parts for parts in known.values() if parts is not None]
-    prefixes = list(dict.fromkeys(prefix for prefix, _, _ in parted))
-    for name, (_, place, role) in zip(known, parted, strict=True):
-        if role in found.setdefault(place, {}) or len(prefixes) > 1:
-            raise _two_layers(prefixes, name, found[place].get(role), layout)
+    parted = {name: parts for name, parts in known.items() if parts is not None}
+    prefixes = list(dict.fromkeys(prefix for prefix, _, _ in parted.values()))
+    if len(parted) < len(known):
+        raise _unknown([name for name in known if name not in parted], prefixes, layout, usual)
+    for name, (_, place, role) in parted.items():
+        if len(prefixes) > 1:
+            raise _several("prefixes", prefixes, layout)
+        if role in found.setdefault(place, {}):
+            raise _several("names", [found[place][role], name], layout)
         found[place][role] = name
     return {place: found[place] for place in sorted(found)}
 
 
-def _unknown(names: Sequence[str], layout: str) -> WeightProblem:
+def _unknown(
+    names: Sequence[str], prefixes: Sequence[str], layout: str, usual: str
+) -> WeightProblem:
     first = ", ".join(names[:4]) + ", ..." * (len(names) > 4)
+    rule, fix = "Only the arrays of one recurrent network are converted.", _only(prefixes)
     return WeightProblem(
         "E532",
         f"the layout {layout} has no {first}",
-        rule="Only the arrays of one recurrent network are converted; none is dropped unsaid.",
-        fix="Leave the others out: --only 'rnn.*' keeps the names that begin with rnn.",
+        rule=rule if prefixes else f"Its names are {usual}.",
+        fix=fix if prefixes else "Save the arrays under these names.",
     )
 
 
-def _two_layers(
-    prefixes: Sequence[str], name: str, other: str | None, layout: str
-) -> WeightProblem:
-    clash = ", ".join(repr(p) for p in prefixes[:4]) if len(prefixes) > 1 else f"{other}, {name}"
-    what = "prefixes" if len(prefixes) > 1 else "names"
+def _several(what: str, clash: Sequence[str], layout: str) -> WeightProblem:
     return WeightProblem(
         "E536",
-        f"these are several networks: {what} {clash}",
-        rule=f"The layout {layout} does not say how layers under several names are joined.",
-        fix="Convert one at a time: --only 'lstm_1*' keeps the names that begin with lstm_1.",
+        f"these are several networks: {what} {', '.join(map(repr, clash[:4]))}",
+        rule=f"The layout {layout} does not say how they are joined.",
+        fix=_only(clash) if what == "prefixes" else "Convert one at a time.",
     )
+
+
+def _only(prefixes: Sequence[str]) -> str:
+    """How to leave the other arrays of a file out."""
+    prefix = next(filter(None, prefixes), "")
+    if not prefix:
+        return "Leave the others out: --only PATTERN keeps the names that are like it."
+    return f"Leave the others out: --only '{prefix}*' keeps what begins so."
 
 
 def need(names: Names, roles: Mapping[str, str], layout: str) -> None:
@@ -160,6 +171,12 @@ def kind_of(name: str, gates: int, hidden: int, cell: str | None) -> str:
     return kind
 
 
+def beside(shape: tuple[int, ...], rows: int) -> int:
+    """The size of a matrix that is not `rows`: the right one even where it is transposed."""
+    first, second = shape[-2:]
+    return first if second == rows != first else second
+
+
 def check_shapes(
     arrays: Mapping[str, Array], names: Names, wanted: Mapping[str, tuple[int, ...]], what: str
 ) -> None:
@@ -169,7 +186,7 @@ def check_shapes(
             raise WeightProblem(
                 "E533",
                 f"{name} is {arrays[name].shape}",
-                facts=[Fact("it", str(wanted[role]), f"in {what}")],
+                facts=[Fact("needed", str(wanted[role]), f"in {what}")],
                 rule="Weights of one layer share their sizes, and their axes stand in one order.",
                 fix="Look whether the layout is the right one, and nothing is transposed.",
             )
@@ -189,6 +206,13 @@ def check_layers(layers: Mapping[Place, Layer], kinds: Iterable[str]) -> None:
             f"the {side} weights of layer {number} are missing",
             rule="Layers are numbered without a gap, and have all the same directions.",
             fix="Give the arrays of every layer.",
+        )
+    if len({layer.b is None for layer in layers.values()}) > 1:
+        raise WeightProblem(
+            "E531",
+            "some layers have biases and others have none",
+            rule="All layers and directions of a network have biases, or none has.",
+            fix="Give the missing ones, as zeros if there are none.",
         )
     if len(set(kinds)) > 1:
         several = " and ".join(sorted(SPELT[kind] for kind in set(kinds)))

@@ -18,6 +18,7 @@ from elman.library.weights.parts import (
     Names,
     Network,
     Place,
+    beside,
     by_place,
     check_axes,
     check_layers,
@@ -33,6 +34,7 @@ NAME = re.compile(
     r"(_l(?P<number>[0-9]+)(?P<reverse>_reverse)?)?"  # nn.LSTMCell has none of this
 )
 AXES = {"weight_ih": 2, "weight_hh": 2, "bias_ih": 1, "bias_hh": 1, "weight_hr": 2}
+USUAL = "weight_ih_l0, weight_hh_l0, bias_ih_l0 and bias_hh_l0"
 INSTEAD = (
     "torch.nn.GRU resets after the product only. Convert to elman, and run the cell gru in torch: "
     "elman.nn.Recurrent(elman.cells['gru'], ...)."
@@ -50,7 +52,7 @@ def split(name: str) -> tuple[str, Place, str] | None:
 def read(arrays: Mapping[str, Array], cell: str | None) -> Network:
     """The network that a state_dict of torch holds."""
     layers, kinds = {}, []
-    for place, names in by_place(arrays, split, "torch").items():
+    for place, names in by_place(arrays, split, "torch", USUAL).items():
         biased = any(role.startswith("bias") for role in names)
         needed = [role for role in AXES if role != "weight_hr" and (biased or "bias" not in role)]
         need(names, {role: role + _ending(place) for role in needed}, "torch")
@@ -65,10 +67,10 @@ def _layer(arrays: Mapping[str, Array], names: Names, cell: str | None) -> tuple
     given = {role: arrays[name] for role, name in names.items()}
     gates, state = given["weight_hh"].shape
     hidden = given["weight_hr"].shape[1] if "weight_hr" in given else state
-    width = given["weight_ih"].shape[1]
     projected = "lstm" if "weight_hr" in given else None  # of torch's cells the LSTM alone has it
     kind = kind_of(names["weight_hh"], gates, hidden, cell or projected)
     rows = hidden * len(GATES[kind])
+    width = beside(given["weight_ih"].shape, rows)
     wanted: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, state)}
     wanted |= {"bias_ih": (rows,), "bias_hh": (rows,), "weight_hr": (state, hidden)}
     check_shapes(arrays, names, wanted, f"torch's {SPELT[kind]} of input {width}, hidden {hidden}")
