@@ -35,11 +35,11 @@ class Where:
             under = under[: LONGEST - 3] + "..."
         if len(after) > LONGEST:
             after = after[: LONGEST - 3] + "..."
-        caret = " " * _columns_of(before) + "^" * max(1, _columns_of(under))
+        caret = " " * columns_of(before) + "^" * max(1, columns_of(under))
         return [f"  {self.label}", f"    {before}{under}{after}", f"    {caret}"]
 
 
-def _columns_of(text: str) -> int:
+def columns_of(text: str) -> int:
     """The columns a text fills: a hat over a letter takes no room, wide letters take two."""
     widths = (unicodedata.east_asian_width(c) for c in text if not unicodedata.combining(c))
     return sum(2 if width in "WF" else 1 for width in widths)

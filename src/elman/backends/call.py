@@ -16,6 +16,7 @@ from elman.errors import BackendProblem, NameProblem, ShapeProblem, WeightProble
 from elman.ir import Cell, Node
 from elman.ir.sizes import number
 from elman.passes.bind import Given, bind_sizes
+from elman.passes.bind import known_sizes as sizes_of
 from elman.passes.initial import initial_cell
 from elman.passes.randomness import STEPS_TAKEN, WORDS, counts_steps, evaluation, training
 from elman.passes.shapes import Typed
@@ -94,14 +95,39 @@ def prepare(typed: Typed, surface: Cell, request: Request, spell: Callable[[Node
     return _started(_drawn(call, request.seed), keys)
 
 
-def _drawn(call: Call, seed: int | None) -> Call:
-    """What is random as its mean, or drawn from a seed."""
-    if seed is None:
-        return replace(call, cell=evaluation(call.cell))
+def known_sizes(
+    typed: Typed, surface: Cell, request: Request
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The sizes of a request in which weights and inputs may be missing, and those left open."""
+    needed = {role: typed.cell.names(role) for role in interpret.USER}
+    constants = tuple(name for name, _ in typed.cell.constants)
+    _check_names("input", request.inputs, (), needed["input"], "E405")
+    _check_names("weight", request.weights, (), (*needed["parameter"], *constants), "E501")
+    keys = tuple(carry.key for carry in system_of(typed.cell).carries)
+    _check_names("state", request.state or {}, (), keys, "E406")
+    found = {name: number_array("inputs", name, v) for name, v in request.inputs.items()}
+    weights = {**dict(surface.constants), **request.weights}
+    arrays = {name: number_array("weights", name, v) for name, v in weights.items()}
+    before = {key: number_array("state", key, v) for key, v in (request.state or {}).items()}
+    over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
+    _, given = _inputs(typed, found, over, _is_batched(typed, found, over, before))
+    return sizes_of(typed, given | _given(typed, arrays, before), request.sizes or {})
+
+
+def check_seed(seed: object) -> int:
+    """The seed; E507 where it is none."""
     whole = -1 if isinstance(seed, bool) or not hasattr(seed, "__index__") else operator.index(seed)
     if not 0 <= whole < SEEDS:
         rule = f"A seed is a whole number from 0 to {SEEDS - 1}."
         raise WeightProblem("E507", f"seed={seed!r} is no seed", rule=rule, fix="Pass seed=0.")
+    return whole
+
+
+def _drawn(call: Call, seed: int | None) -> Call:
+    """What is random as its mean, or drawn from a seed."""
+    if seed is None:
+        return replace(call, cell=evaluation(call.cell))
+    whole = check_seed(seed)
     counter = call.state.get(STEPS_TAKEN, np.zeros(1)).ravel()[0]
     first = counter if call.taken is None else call.taken
     words = (np.asarray(whole), np.arange(call.batch), first + np.arange(call.steps))

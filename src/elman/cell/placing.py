@@ -13,7 +13,7 @@ import numpy as np
 from elman.backends.call import number_array
 from elman.cell.public import Cell
 from elman.cell.same import counterparts
-from elman.errors import Fact, NameProblem, WeightProblem, nearest
+from elman.errors import Fact, WeightProblem, nearest
 from elman.library.weights.cells import FORMS
 
 Array = np.ndarray[Any, Any]
@@ -50,8 +50,8 @@ def place(cells: Sequence[Cell], weights: Mapping[str, Any]) -> list[Placed]:
     unused = [name for name in given if name not in used]
     if unused:
         names = dict.fromkeys(name for cell in cells for name in cell.parameters)
-        raise NameProblem(
-            "E501",
+        raise WeightProblem(
+            "E502",
             f"none of the cells has a weight {unused[0]!r}",
             rule=f"They have {', '.join(names)}.",
             fix=nearest(unused[0], names) or None,
@@ -166,7 +166,10 @@ class _Place:
         return 1
 
     def missing(self, name: str) -> WeightProblem:
-        facts = [Fact(n, str(a.shape), "given") for n, a in list(self.given.items())[:8]]
+        facts = [
+            Fact(n, str(a.shape) if a.ndim else "a number", "given")
+            for n, a in list(self.given.items())[:8]
+        ]
         return WeightProblem(
             "E501",
             f"the weight {name!r} of {self.cell.name} is missing",

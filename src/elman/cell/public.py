@@ -20,6 +20,7 @@ from elman.cell.cotangents import of_final_states, of_outputs
 from elman.cell.files import read_text, write_text
 from elman.cell.made_from import check_text, checked_constants, refuse_rounds
 from elman.cell.run import Array, Run
+from elman.cell.traced import Wish, traced
 from elman.errors import CellWarning, ElmanError, NameProblem, ShapeProblem, nearest
 from elman.ir.cell import Number
 from elman.ir.node import show
@@ -34,7 +35,7 @@ from elman.passes.shapes import Typed, infer_shapes
 from elman.passes.suspicions import suspicions
 from elman.passes.system import system_of
 from elman.passes.transpose import past_name
-from elman.trace import Trace, record
+from elman.trace import Trace
 
 PAGES = (".tex", ".md", ".rst")  # the endings of files that hold LaTeX
 
@@ -318,11 +319,19 @@ class Cell:
         weights: Mapping[str, Any],
         state: Mapping[str, Any] | None = None,
         *,
+        cotangents: Mapping[str, Any] | None = None,
+        loss: str | None = None,
+        target: Mapping[str, Any] | None = None,
+        lr: float | None = None,
         sizes: Mapping[str, int] | None = None,
         steps: int | None = None,
         seed: int | None = None,
     ) -> Trace:
         """Every equation of every step with its numbers, one sequence, float64.
+
+        With `cotangents`, or a `loss` ("squared_error", "half_squared_error", "cross_entropy") and
+        a `target` for each step, None where there is none, also backwards: `gradients` are those of
+        `Cell.gradients`. `lr` goes a step down them: `updated`.
 
         >>> cell = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1] + b)")
         >>> trace = cell.trace({"x": [[1, 2]]}, {"W": [0.4, 0.3], "U": 0.5, "b": 0.1})
@@ -336,13 +345,7 @@ class Cell:
                = 0.8005
         """
         call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, np.float64))
-        if call.batch != 1:
-            raise ShapeProblem(
-                "E215",
-                f"a trace follows one sequence, and {call.batch} are given",
-                fix="Pass x[:, 0].",
-            )
-        return record(self._reading, call)
+        return traced(self.typed, self._reading, call, Wish(cotangents, loss, target, lr))
 
     # ---- what is derived ----
 

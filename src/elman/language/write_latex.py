@@ -87,7 +87,7 @@ def write_latex(reading: Reading | Text, environment: str = "align") -> str:
     \end{align}
     """
     text = reading if isinstance(reading, Text) else reading.expanded
-    page = _Page.of(text)
+    page = Page.of(text)
     lines = [page.line(line) for line in _said(text) if not _says_nothing(line, text)]
     body = " \\\\\n".join("  " + line for line in lines)
     return f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
@@ -109,7 +109,7 @@ def _says_nothing(line: Line, text: Text) -> bool:
 
 
 @dataclass(frozen=True)
-class _Written:
+class Written:
     """A text, how tight it binds, and what it is known to be.
 
     The kind is number, scalar (a name that may stand before what it scales), single (any other
@@ -138,15 +138,16 @@ def bracketed(text: str, opening: str = "(", closing: str = ")") -> str:
 
 
 @dataclass(frozen=True)
-class _Page:
-    """What the lines of a text say about its names."""
+class Page:
+    """What the lines of a text say about its names; `shows` writes what the language lacks."""
 
     kinds: Mapping[str, str]  # of the names of which the text says it
     moving: frozenset[str]  # names that have a value at every step
     whole: frozenset[str]  # names that look like another name's start: `h_0` beside `h[t]`
+    shows: Callable[[Expr, list[Written]], Written | None] = lambda expr, parts: None
 
     @classmethod
-    def of(cls, text: Text) -> _Page:
+    def of(cls, text: Text) -> Page:
         kinds = {}
         for line in text.lines:
             match line:
@@ -231,14 +232,17 @@ class _Page:
 
     # ---- right sides ----
 
-    def write(self, value: Expr) -> _Written:
+    def write(self, value: Expr) -> Written:
         return fold(value, self.visit)
 
-    def visit(self, expr: Expr, parts: list[_Written]) -> _Written:
+    def visit(self, expr: Expr, parts: list[Written]) -> Written:
+        shown = self.shows(expr, parts)
+        if shown is not None:
+            return shown
         text, level = self.spelled(expr, parts)
-        return _Written(text, level, self.kind(expr, [part.kind for part in parts]))
+        return Written(text, level, self.kind(expr, [part.kind for part in parts]))
 
-    def spelled(self, expr: Expr, parts: list[_Written]) -> tuple[str, int]:
+    def spelled(self, expr: Expr, parts: list[Written]) -> tuple[str, int]:
         match expr:
             case Number(value=value):
                 return _number(value)
@@ -253,7 +257,7 @@ class _Page:
             case Join():
                 inner = ", ".join(part.text for part in parts)
                 if len(parts) == 1:  # [x] would be read as (x)
-                    return _called(OPERATORS["concat"], inner), CLOSED
+                    return called(OPERATORS["concat"], inner), CLOSED
                 return bracketed(inner, "[", "]"), CLOSED
             case Call():
                 return _call(expr, ", ".join(part.text for part in parts))
@@ -340,7 +344,7 @@ def _size(size: str) -> str:
     return size if size.isdecimal() else rf"\{font}{{{size}}}".replace("_", r"\_")
 
 
-def _called(function: str, inner: str) -> str:
+def called(function: str, inner: str) -> str:
     return rf"\operatorname{{{function}}}" + bracketed(inner)
 
 
@@ -355,17 +359,17 @@ def _call(expr: Call, inner: str) -> tuple[str, int]:
         return rf"\operatorname{{einsum}}_{{{spec}}}" + bracketed(inner), CLOSED
     if function in COMMANDS:
         return COMMANDS[function] + bracketed(inner), CLOSED
-    return _called(OPERATORS[function], inner), CLOSED
+    return called(OPERATORS[function], inner), CLOSED
 
 
-def _transposed(arg: _Written) -> tuple[str, int]:
+def _transposed(arg: Written) -> tuple[str, int]:
     """A matrix with its sign above; above a vector it would make an inner product."""
     if arg.kind == "matrix":
         return arg.within(ATOM) + r"^\top", CLOSED
-    return _called(OPERATORS["transpose"], arg.text), CLOSED
+    return called(OPERATORS["transpose"], arg.text), CLOSED
 
 
-def _power(expr: Binary, base: _Written, exponent: _Written) -> tuple[str, int]:
+def _power(expr: Binary, base: Written, exponent: Written) -> tuple[str, int]:
     """A power; where its exponent may be taken for an index or a time, the base has brackets."""
     above = exponent.within(SUM)
     if above == "t":
@@ -386,21 +390,21 @@ def _power(expr: Binary, base: _Written, exponent: _Written) -> tuple[str, int]:
     return held + (f"^{above}" if len(above) == 1 else f"^{{{above}}}"), CLOSED
 
 
-def _fraction(expr: Binary, left: _Written, right: _Written) -> tuple[str, int]:
+def _fraction(expr: Binary, left: Written, right: Written) -> tuple[str, int]:
     return rf"\frac{{{left.within(REMAINDER)}}}{{{right.within(REMAINDER)}}}", CLOSED
 
 
 def _between(level: int, first: int, second: int) -> _Operator:
     """An operator with its operands around it, which bind at least so tight."""
 
-    def write(expr: Binary, left: _Written, right: _Written) -> tuple[str, int]:
+    def write(expr: Binary, left: Written, right: Written) -> tuple[str, int]:
         after = right.within(second) if level < SUM else right.after(second)
         return f"{left.within(first)} {SIGNS[expr.op]} {after}", level
 
     return write
 
 
-def _elementwise(expr: Binary, left: _Written, right: _Written) -> tuple[str, int]:
+def _elementwise(expr: Binary, left: Written, right: Written) -> tuple[str, int]:
     first = right.within(CLOSED)
     is_scaled = left.kind in ("number", "scalar")
     if is_scaled and not first[0].isdigit() and not _looks_like_time(left, first):
@@ -410,7 +414,7 @@ def _elementwise(expr: Binary, left: _Written, right: _Written) -> tuple[str, in
     return f"{left.within(PRODUCT)} {sign} {right.after(BESIDE)}", PRODUCT
 
 
-def _matrix_product(expr: Binary, left: _Written, right: _Written) -> tuple[str, int]:
+def _matrix_product(expr: Binary, left: Written, right: Written) -> tuple[str, int]:
     first = right.within(CLOSED)
     is_seen = left.kind == "matrix" and right.kind not in _NUMBERS
     if is_seen and not _looks_like_time(left, first):
@@ -418,13 +422,13 @@ def _matrix_product(expr: Binary, left: _Written, right: _Written) -> tuple[str,
     return f"{left.within(PRODUCT)} {SIGNS['@']} {right.after(BESIDE)}", PRODUCT
 
 
-def _looks_like_time(left: _Written, right: str) -> bool:
+def _looks_like_time(left: Written, right: str) -> bool:
     """Would brackets after a name be read as h(t-1), or as a call of a word?"""
     is_word = re.search(r"\\mathit\{[^{}]*\}$", left.text) is not None
     return right[:2] in ("(t", "[t") or (is_word and right[0] in "([")
 
 
-_Operator = Callable[[Binary, _Written, _Written], tuple[str, int]]
+_Operator = Callable[[Binary, Written, Written], tuple[str, int]]
 INFIX: dict[str, _Operator] = {
     "+": _between(SUM, SUM, PRODUCT),
     "-": _between(SUM, SUM, PRODUCT),

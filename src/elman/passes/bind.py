@@ -42,7 +42,7 @@ def bind_sizes(
     binding.solve()
     if binding.clash is not None:
         raise _explain(binding, surface, spell)
-    missing = [name for name in dict.fromkeys(_names(typed)) if name not in binding.numbers]
+    missing = binding.missing()
     if missing:
         raise ShapeProblem(
             "E206",
@@ -51,6 +51,17 @@ def bind_sizes(
             fix=f'Pass sizes={{"{missing[0]}": ...}}.',
         )
     return binding.numbers, binding.shapes
+
+
+def known_sizes(
+    typed: Typed, given: Mapping[str, Given], sizes: Mapping[str, int]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The numbers that these arrays and sizes set, perhaps not all; and the names left open."""
+    binding = _Binding(typed, given)
+    for name, value in sizes.items():
+        binding.size_given(name, value)
+    binding.solve()
+    return binding.numbers, binding.missing()
 
 
 def _names(typed: Typed) -> list[str]:
@@ -86,6 +97,10 @@ class _Binding:
             rule = "A size is a whole number, 1 or more."
             raise ShapeProblem("E208", f"{name}={value!r} is no size", rule=rule)
         self.claim(self.typed.aliases[name], whole, f"{name}={whole}")
+
+    def missing(self) -> tuple[str, ...]:
+        names = dict.fromkeys(_names(self.typed))
+        return tuple(name for name in names if name not in self.numbers)
 
     def claim(self, size: str, value: int, origin: str) -> None:
         """Note that `size` is `value`; a sum is solved where one part is left."""

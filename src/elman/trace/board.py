@@ -8,7 +8,7 @@ out term by term, long ones with their middle left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from elman.language.syntax import (
     remake,
 )
 from elman.trace.document import Chain, Document, Given, Section
-from elman.trace.leaves import Dated, Rows, Shown, Terms
+from elman.trace.leaves import Dated, Entries, Rows, Shown, Terms
 from elman.trace.worked import Line, Step, dated
 
 Array = np.ndarray[Any, Any]
@@ -77,9 +77,11 @@ class Board:
     def part(self, expr: Expr, value: Array, parts: list[Part]) -> Part:
         match expr:
             case Number() | Name() | At() | Dated():
-                is_given = not isinstance(expr, Dated) or expr.step is None
+                is_given = not isinstance(expr, Dated) or (expr.step is None and not expr.kind)
                 return Part(expr, value, (Shown(value, is_given),))
-            case Transpose() | Join() if all(part.is_plain for part in parts):
+            case Shown():
+                return Part(expr, value, (replace(expr, value=value),))
+            case Transpose() | Join() | Entries() if all(part.is_plain for part in parts):
                 return Part(expr, value, (Shown(value),))
             case Binary(op="@"):
                 return self.product(expr, value, *parts)

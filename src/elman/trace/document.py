@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from elman.language.syntax import Expr, Text
+from elman.language.syntax import Expr, Text, walk
+from elman.trace.leaves import VALUE, Dated, Gap, Shown
 
 Array = np.ndarray[Any, Any]
 
@@ -71,3 +73,66 @@ class Document:
     sections: tuple[Section, ...]
     title: str = ""
     text: Text = field(default=Text(()))
+
+
+def blanked(document: Document) -> Document:
+    """The exercise: formulas and given values stay, every result is a gap to fill in.
+
+    >>> import numpy as np
+    >>> from elman.language.syntax import Name
+    >>> worked = Chain(Name("h"), (Name("x"), Shown(np.array([0.5]))), note="exact 0.51")
+    >>> blanked(Document((Section("step 1", (worked,)),))).sections[0].items[0].looks
+    (Name('x'), Gap((1,)))
+    """
+    items = [item for section in document.sections for item in section.items]
+    answers = {item.left for item in items if isinstance(item, Chain)}
+    asked = False
+    sections = []
+    for section in document.sections:
+        items = []
+        for item in section.items:
+            asked = asked or isinstance(item, Chain)
+            if not (asked and isinstance(item, Remark)):  # it would speak of the results
+                items.append(_blank(item, answers))
+        sections.append(replace(section, items=tuple(items)))
+    return replace(document, sections=tuple(sections))
+
+
+def _blank(item: Item, answers: set[Expr]) -> Item:
+    match item:
+        case Given(left=left, value=value) if left in answers or _is_derivative(left):
+            return Chain(left, (Gap(value.shape),), item.comment)
+        case Chain(looks=(formula, *rest)):
+            return replace(item, looks=(formula, *_gaps(rest)), note="", beside=_empty(item.beside))
+        case Table(rows=rows):
+            return replace(item, rows=tuple(tuple(map(_gap_of, row)) for row in rows))
+    return item
+
+
+def _is_derivative(left: Expr) -> bool:
+    return isinstance(left, Dated) and left.kind != VALUE
+
+
+def _empty(beside: Iterable[Chain]) -> tuple[Chain, ...]:
+    """Products worked beside an equation: what they are stays, what they come to is a gap."""
+    return tuple(
+        replace(chain, looks=_gaps(chain.looks[-1:]), note="", beside=_empty(chain.beside))
+        for chain in beside
+    )
+
+
+def _gaps(looks: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Room for the work, if there is some, and a gap for its result."""
+    results = tuple(map(_gap_of, looks[-1:]))
+    return (Gap(), *results) if len(looks) > 1 else results
+
+
+def _gap_of(shown: Any) -> Any:
+    match shown:
+        case Shown(value=value):
+            return Gap(value.shape)
+        case np.ndarray():
+            return Gap(shown.shape)
+        case Expr() if any(isinstance(part, Shown) for part in walk(shown)):
+            return Gap()
+    return shown

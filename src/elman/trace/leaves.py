@@ -11,7 +11,8 @@ from elman.language.syntax import Expr
 
 Array = np.ndarray[Any, Any]
 
-VALUE, GRADIENT, INNER = "", "gradient", "inner"  # what of a name is meant
+VALUE, GRADIENT, INNER, UPDATED = "", "gradient", "inner", "updated"  # what of a name is meant
+SINCE = "since "  # with a step: the derivative with respect to the same name at that step
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -30,7 +31,9 @@ class Shown(Expr):
 class Dated(Expr):
     """A name at a step of its own, `h[2]`; without a step `W`.
 
-    Of kind `gradient` it is dE/dh[2], of kind `inner` dE/da where h[2] = tanh(a).
+    Of kind `gradient` it is dE/dh[2], of kind `inner` dE/da where h[2] = tanh(a); `inner 2` is the
+    second such function of the line. Of kind `updated` it is a weight after a step of learning, of
+    kind `since 1` dh[2]/dh[1].
     """
 
     name: str
@@ -74,11 +77,64 @@ class Rows(Expr):
         return (self.count,)
 
 
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Entries(Expr):
+    """So many entries of a vector, from the `first` on, counted from 1."""
+
+    arg: Expr
+    first: int
+    count: int
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.arg,)
+
+    @property
+    def head(self) -> tuple[object, ...]:
+        return (self.first, self.count)
+
+    @property
+    def range(self) -> str:
+        """`2..4`, or `2` of a single one."""
+        last = self.first + self.count - 1
+        return str(self.first) if self.count == 1 else f"{self.first}..{last}"
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Gap(Expr):
+    """A value left out of an exercise; without a shape it is room to work in."""
+
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def head(self) -> tuple[object, ...]:
+        return (self.shape,)
+
+
+def inner(count: int) -> str:
+    """The kind of the `count`-th function of a line.
+
+    >>> inner(1), inner(2)
+    ('inner', 'inner 2')
+    """
+    return INNER if count == 1 else f"{INNER} {count}"
+
+
 def spelled(name: Dated) -> str:
     """A dated name as plain text.
 
     >>> spelled(Dated("h", 2)), spelled(Dated("h", 2, GRADIENT)), spelled(Dated("h", 2, INNER))
     ('h[2]', 'd_h[2]', 'd_h_in[2]')
+    >>> spelled(Dated("U", None, UPDATED)), spelled(Dated("h", 2, "since 0"))
+    ('U (new)', 'dh[2]/dh[0]')
     """
-    text = {VALUE: name.name, GRADIENT: f"d_{name.name}", INNER: f"d_{name.name}_in"}[name.kind]
-    return text if name.step is None or name.name == "t" else f"{text}[{name.step}]"
+    word, kind = name.name, name.kind
+    if kind == UPDATED:
+        return f"{word} (new)"
+    if kind.startswith(SINCE):
+        return f"d{word}[{name.step}]/d{word}[{kind.removeprefix(SINCE)}]"
+    if kind.startswith(INNER):
+        word = f"d_{word}_in{kind.removeprefix(INNER).replace(' ', '_')}"
+    elif kind == GRADIENT:
+        word = f"d_{word}"
+    return word if name.step is None or name.name == "t" else f"{word}[{name.step}]"

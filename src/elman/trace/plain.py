@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from elman.language.read_expression import LEVEL, SIGN_LEVEL
 from elman.language.syntax import Binary, Call, Expr, Join, Transpose, Unary, fold
 from elman.language.write import PYTHON
 from elman.trace.board import ENDS
-from elman.trace.leaves import Dated, Rows, Shown, Terms, spelled
+from elman.trace.fitting import ROW
+from elman.trace.leaves import Dated, Entries, Gap, Rows, Shown, Terms, spelled
 from elman.trace.numbers import Digits
 
 ATOM, VECTOR = 6, 7  # how tight a number, and a vector with its own brackets, holds together
 SUM, PRODUCT = LEVEL["+"], LEVEL["*"]
-ROW = "\n "  # between the rows of a product: a place where a long line may be broken
+WORK, GAP, ENTRY = "_" * 24, "_" * 12, "_" * 6  # what an exercise leaves out
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def _visit(expr: Expr, parts: list[_Written], digits: Digits) -> _Written:
             return _Written(text, VECTOR if is_vector else ATOM, True, value.size == 1)
         case Dated():
             return _Written(spelled(expr), ATOM, False)
+        case Gap(shape=shape):
+            return _gap(shape, digits.limit)
+        case Entries():
+            (part,) = parts
+            return replace(part, text=f"{part.within(ATOM)}[{expr.range}]", level=ATOM)
         case Terms(count=count):
             return _terms(parts, count)
         case Rows(count=count):
@@ -66,6 +72,12 @@ def _visit(expr: Expr, parts: list[_Written], digits: Digits) -> _Written:
         return _worked(expr, parts, all(part.is_tight for part in parts))
     text, level = PYTHON.visit(expr, [(part.text, part.level) for part in parts])
     return _Written(text, level, False)
+
+
+def _gap(shape: tuple[int, ...] | None, limit: int) -> _Written:
+    if shape is not None and len(shape) == 1 and 1 < shape[0] <= limit:
+        return _Written(f"({', '.join([ENTRY] * shape[0])})", VECTOR)
+    return _Written(WORK if shape is None else GAP)
 
 
 def _terms(parts: list[_Written], count: int) -> _Written:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from elman.backends.numpy_ import NUMPY
 from elman.ir.node import Node, Shape, const, leaf, node, rebuild, topological
 from elman.language.functions import FUNCTIONS, OPERATORS
-from elman.language.syntax import Expr, Number, fold
+from elman.language.syntax import Binary, Call, Expr, Number, fold
+from elman.passes.differentiate import gradients
 from elman.passes.shapes import lowered
+from elman.trace.leaves import Dated, Shown
 
 Array = np.ndarray[Any, Any]
 Read = Callable[[Expr], Array]
@@ -34,8 +37,8 @@ def work(expr: Expr, read: Read, settle: Settle | None = None) -> tuple[Array, .
     values: list[Array] = []
 
     def visit(part: Expr, args: list[Array]) -> Array:
-        if isinstance(part, Number):
-            value = np.asarray(part.value)
+        if isinstance(part, Number | Shown):
+            value = np.asarray(part.value, dtype=float)
         elif part.parts:
             value = apply(part, args)
         else:
@@ -48,8 +51,19 @@ def work(expr: Expr, read: Read, settle: Settle | None = None) -> tuple[Array, .
     return tuple(values)
 
 
+def values_in(known: Mapping[Dated, Array]) -> Read:
+    """A `read` for `work`, of names at their steps."""
+
+    def read(leaf: Expr) -> Array:
+        assert isinstance(leaf, Dated), leaf
+        return known[leaf]
+
+    return read
+
+
 def apply(part: Expr, args: list[Array]) -> Array:
     """An operator or a function applied to values."""
+    args = _levelled(part, args)
     operands = tuple(
         float(arg) if isinstance(each, Number) else tuple(map(str, arg.shape))
         for each, arg in zip(part.parts, args, strict=True)
@@ -62,6 +76,27 @@ def apply(part: Expr, args: list[Array]) -> Array:
     return env[order[-1]][0, 0]
 
 
+def _levelled(part: Expr, args: list[Array]) -> list[Array]:
+    """Arrays of one number, however many axes each has, as the others have it.
+
+    Of a cell with one unit `U * d` is the product of a (1, 1) with a (1).
+    """
+    shapes = {arg.shape for arg in args if arg.ndim}
+    if len(shapes) < 2 or not _is_elementwise(part):
+        return args
+    wide = max(shapes, key=math.prod)
+    if math.prod(wide) > 1:
+        return [arg.reshape(()) if arg.size == 1 else arg for arg in args]
+    least = min(shapes, key=len)
+    return [arg.reshape(least) if arg.ndim else arg for arg in args]
+
+
+def _is_elementwise(part: Expr) -> bool:
+    if isinstance(part, Binary):
+        return part.op != "@"
+    return isinstance(part, Call) and part.function not in ("outer", "einsum")
+
+
 @functools.lru_cache(maxsize=4096)
 def _program(
     kind: str, head: tuple[object, ...], operands: tuple[Operand, ...]
@@ -71,9 +106,18 @@ def _program(
         const(each) if isinstance(each, float) else leaf(str(k), "given", "", 0, each)
         for k, each in enumerate(operands)
     ]
+    slope = kind == "Call" and str(head[0]).endswith("'")
+    if slope:
+        head = (str(head[0]).removesuffix("'"),)
     root = build_head(kind, head, nodes)
-    typed = rebuild([root], lambda old, args: lowered(old, args) if args else old)
-    return nodes, topological([typed[root]])
+    typed = rebuild([root], lambda old, args: lowered(old, args) if args else old)[root]
+    return nodes, topological([_slope(typed, nodes[0]) if slope else typed])
+
+
+def _slope(value: Node, of: Node) -> Node:
+    """The derivative of an elementwise function, entry by entry."""
+    ones = node("fill", (const(1),), value.shape) if value.shape else const(1)
+    return gradients([(value, ones)], [of])[of]
 
 
 def build(expr: Expr, args: list[Node]) -> Node:
@@ -89,6 +133,8 @@ def build_head(kind: str, head: tuple[object, ...], args: list[Node]) -> Node:
         return const(-args[0].attr) if args[0].op == "const" else node("neg", args)
     if kind == "Binary":
         return OPERATORS[str(head[0])](*args)
+    if kind == "Entries":
+        return node("slice", args, (0, str(int(str(head[0])) - 1), str(head[1])))
     if kind == "Call":
         spec = {"spec": str(head[1])} if len(head) > 1 else {}
         return FUNCTIONS[str(head[0])].build(*args, **spec)

@@ -1,0 +1,69 @@
+"""Names in MathML as a page prints them: Greek letters, accents, indices."""
+
+from __future__ import annotations
+
+from html import escape
+
+from elman.language.letters import ACCENTS, COMMANDS, GREEK
+
+OVER = dict(zip(ACCENTS, "^˜¯˙¨ˇ˘", strict=True))  # noqa: RUF001 - accents over a letter
+LETTERS = GREEK | {
+    "varepsilon": "ε",
+    "vartheta": "ϑ",
+    "varpi": "ϖ",
+    "varrho": "\u03f1",
+    "varsigma": "ς",
+    "varphi": "φ",
+    "epsilon": "ϵ",
+    "phi": "ϕ",
+    "ell": "ℓ",
+}
+
+
+def identifier(text: str) -> str:
+    """`<mi>h</mi>`, `<mn>2</mn>`."""
+    tag = "mn" if text.isdecimal() else "mi"
+    return f"<{tag}>{escape(LETTERS.get(text, text))}</{tag}>"
+
+
+def math_name(name: str, time: str = "", *, whole: bool = False) -> str:
+    """A name with its indices, the time the last of them.
+
+    >>> math_name("h", "2")
+    '<msub><mi>h</mi><mn>2</mn></msub>'
+    >>> math_name("c_hat")
+    '<mover accent="true"><mi>c</mi><mo stretchy="false">^</mo></mover>'
+    """
+    parts = name.split("_")
+    if whole or not all(parts) or ("t" in parts and name != "t"):
+        return indexed(identifier(name), [moment(time)] if time else [])
+    letter, *indices = _accented(parts)
+    return indexed(letter, [*indices, *([moment(time)] if time else [])])
+
+
+def moment(time: str) -> str:
+    """A step as an index: `-1` has a sign."""
+    return f"<mrow><mo>−</mo>{identifier(time[1:])}</mrow>" if time[0] == "-" else identifier(time)
+
+
+def indexed(letter: str, indices: list[str]) -> str:
+    """A letter with indices, commas between them."""
+    if not indices:
+        return letter
+    low = "<mo>,</mo>".join(indices)
+    return f"<msub>{letter}{low if len(indices) == 1 else f'<mrow>{low}</mrow>'}</msub>"
+
+
+def _accented(parts: list[str]) -> list[str]:
+    """The parts with the accents set over the letters before them."""
+    done: list[str] = []
+    before = ""
+    for part in parts:
+        is_letter = before in COMMANDS or (len(before) == 1 and before.isalpha())
+        if part in OVER and (is_letter or (len(done) == 1 and before not in OVER)):
+            sign = f'<mo stretchy="false">{OVER[part]}</mo>'
+            done[-1] = f'<mover accent="true">{done[-1]}{sign}</mover>'
+        else:
+            done.append(identifier(part))
+        before = part
+    return done
