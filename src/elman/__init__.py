@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elman import nn as nn
+    from elman import sheets as sheets
     from elman.cell import Cell as Cell
     from elman.cell import Run as Run
+    from elman.cell.conventions import side_by_side as side_by_side
+    from elman.cell.friendly import friendly as friendly
     from elman.cell.same import Sameness as Sameness
     from elman.cell.same import same as same
     from elman.errors import ElmanError as ElmanError
@@ -24,21 +27,36 @@ if TYPE_CHECKING:
     cells: Library[Cell]
     __version__: str
 
-__all__ = ["Cell", "ElmanError", "Run", "Sameness", "__version__", "cells", "convert", "nn", "same"]
+__all__ = [
+    "Cell",
+    "ElmanError",
+    "Run",
+    "Sameness",
+    "__version__",
+    "cells",
+    "convert",
+    "friendly",
+    "nn",
+    "same",
+    "sheets",
+    "side_by_side",
+]
 HOMES = {
     "Cell": "elman.cell",
     "ElmanError": "elman.errors",
+    "friendly": "elman.cell.friendly",
     "Run": "elman.cell",
     "Sameness": "elman.cell.same",
     "convert": "elman.library.weights",
     "same": "elman.cell.same",
+    "side_by_side": "elman.cell.conventions",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Each public name is reached when it is first asked for: a command's help needs none."""
-    if name == "nn":
-        return import_module("elman.nn")
+    if name in ("nn", "sheets"):
+        return import_module(f"elman.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
     if name == "cells":

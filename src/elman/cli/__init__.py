@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from elman.cli import options as o
+from elman.cli import trace_options as t
 from elman.errors import ElmanError
 
 app = typer.Typer(
@@ -105,33 +106,42 @@ def generate(
 
 @app.command()
 def trace(
-    cell: CellArgument,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Values of the parameters.")
-    ] = None,
-    x: Annotated[
-        str | None, typer.Option(metavar="STEPS", help='"1,2;1.5,2.5" is two steps of two.')
-    ] = None,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="NAME=STEPS", help="An input that is not called x."),
-    ] = None,
-    state: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUES", help="A state before the first step.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="How many, of a cell without an input at [t].")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Draw what is random; without it, its mean.")
-    ] = None,
-    digits: Annotated[int, typer.Option(min=0, max=17, help="Decimals to print.")] = 4,
+    context: typer.Context,
+    cell: t.Source,
+    weights: t.Weights = None,
+    x: t.X = None,
+    stream: t.Input = None,
+    state: t.State = None,
+    size: t.Sizes = None,
+    seed: t.Seed = None,
+    steps: t.Steps = None,
+    only: t.Only = None,
+    names: t.Names = None,
+    digits: t.DigitsOption = None,
+    significant: t.Significant = None,
+    limit: t.Limit = 8,
+    rounded: t.Rounded = False,
+    cut: t.Cut = False,
+    target: t.Target = None,
+    loss: t.LossOption = None,
+    cotangents: t.Cotangents = None,
+    lr: t.LearningRate = None,
+    format: t.FormatOption = None,
+    json: t.Json = False,
+    output: t.Output = None,
+    width: t.Width = None,
+    color: t.Color = None,
+    blank: t.Blank = False,
 ) -> None:
-    """Print every number of a cell on a few steps."""
-    from elman.cli import equations  # spares yaml
+    """Print every number of a cell on a few steps, forward and backward, as on a board.
 
-    inputs = ([f"x={x}"] if x is not None else []) + (stream or [])
-    equations.trace(cell, weights, inputs, state or [], digits, steps=steps, seed=seed)
+    elman trace gru --weights w.yaml --x "1,2;1.5,2.5" -o page.html
+
+    elman trace lstm --seed 1 --blank -o exercise.tex
+    """
+    from elman.cli import tracing  # spares yaml
+
+    tracing.trace(tracing.Asked(**context.params))
 
 
 @app.command()
@@ -154,14 +164,62 @@ def show(
 
 @app.command()
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A name of the library, or a file.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    cells: Annotated[
+        list[str],
+        typer.Argument(metavar="CELL...", help="Names of the library, or files; two or more."),
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="Weights under the names of any of the cells."),
+    ] = None,
+    x: Annotated[
+        str | None, typer.Option(metavar="STEPS", help='"1,2;1.5,2.5" is two steps of two.')
+    ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=STEPS", help="An input that is not called x."),
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUES", help="A state before the first step.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How many, of cells that no input counts.")
+    ] = None,
+    digits: Annotated[
+        int | None, typer.Option(min=0, max=17, help="Decimals to print.  (default: 4)")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Say whether two cells are the same function up to names; exit code 1 where they are not."""
+    """Say whether cells are the same function, or show the same numbers through each of them.
+
+    With weights and inputs, every value of every cell stands side by side, and the first
+    difference is marked. Exit code 1 where they differ.
+    """
     from elman.cli import comparison  # spares yaml
 
-    raise typer.Exit(0 if comparison.compare(first, second, json=json) else 1)
+    given = comparison.Given(weights, x, stream, state, steps, digits)
+    raise typer.Exit(0 if comparison.compare(cells, given, json=json) else 1)
+
+
+@app.command()
+def check(
+    sheets: Annotated[
+        list[Path], typer.Argument(metavar="SHEET...", help="Files as my.sheet.yaml.")
+    ],
+    digits: Annotated[
+        int | None,
+        typer.Option(min=0, max=17, help="Decimals of correct values.  (default: as claimed)"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check the numbers that a worked example prints; exit code 1 where one is wrong.
+
+    Each claim is right, rounded, cut off, rounded on the way, follows from an earlier wrong one, or
+    is wrong: then its likeliest cause is said.
+    """
+    from elman.cli import checking  # spares yaml
+
+    raise typer.Exit(0 if checking.check(sheets, digits, json=json) else 1)
 
 
 @app.command()

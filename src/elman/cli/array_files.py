@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from elman.cli.equations import read_weights
+from elman.cli.numbers import read_weights
 from elman.errors import FileProblem, WeightProblem
 from elman.tasks.files import write_atomically
 from elman.tasks.text import read_bytes
