@@ -25,6 +25,7 @@ FILES = {
     "shape.yaml": "W: [[.4, .3]]\nU: [[.5, .1]]\nb: .1\n",
     "axes.yaml": "W: [[.4, .3]]\nU: .5\nb: [[.1, .2], [.3, .4]]\n",
     "ragged.yaml": "W: [[.4, .3], [.5]]\nU: .5\nb: .1\n",
+    "double.yaml": "W: [[.4, .3]]\nU: .5\nb: .1\nU: .6\n",
     "nan.yaml": "W: [[.4, .nan]]\nU: .5\nb: .1\n",
     "inf.yaml": "W: [[.4, .3]]\nU: -.inf\nb: .1\n",
     "words.yaml": "W: [[1, 0, 0], [0, 1, 0]]\nU: [[.5, 0], [0, .5]]\nV: [[1, 0], [0, 1], [1, 1]]\n",
@@ -59,6 +60,18 @@ MISTAKES = {
     "E601_no_names": "word.cell --weights words.yaml --x I --names vocab.txt",
     "E444_unknown_word": f"{WORD} --x 'I;lovely'",
     "E444_unknown_target": f"{WORD} --x 'I;love' --loss cross_entropy --target 'y=deep;dep'",
+    "E461_rate_alone": f"{RNN} --lr 0.1",
+    "E461_both": f"{RNN} --target 'h=0;1' --cotangents 'h=0;1'",
+    "E462_rate": f"{RNN} --target 'h=0;1' --lr -1",
+    "E464_too_many": f"{RNN} --target 'h=0;1;2'",
+    "E464_last_alone": f"{WORD} --x 'I;love' --loss cross_entropy --target y=deep",
+    "E464_vector_alone": f"{WORD} --x 'I;love' --target y=0,1,0.5",
+    "E464_size": f"{RNN} --target 'h=0;1,2'",
+    "E466_class": f"{WORD} --x 'I;love' --loss cross_entropy --target 'y=1;3'",
+    "E467_one_entry": f"{RNN} --target 'h=0;1' --loss cross_entropy",
+    "E503_cotangents": f"{RNN} --cotangents h=1",
+    "E602_page": f"{RNN} -o folder.txt",
+    "E606_name_twice_in_a_file": "rnn.cell --weights double.yaml --x 1,2",
     "E446_ending": f"{RNN} -o page.htm",
     "E446_no_ending": f"{RNN} -o page",
     "E501_no_weights": "rnn.cell --x 1,2",
@@ -84,6 +97,7 @@ def message(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         Path(name).write_text(text, "utf-8")
+    Path("folder.txt").mkdir()
     monkeypatch.setattr(sys, "argv", ["elman", "trace", *shlex.split(command)])
     with pytest.raises(SystemExit) as caught:
         main()

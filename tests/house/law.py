@@ -18,6 +18,7 @@ FLOORS = (
     ("trace",),
     ("cell",),
     ("elman",),  # the face, elman/__init__.py
+    ("sheets",),
     ("nn",),
     ("tasks",),
     ("export",),
@@ -71,7 +72,7 @@ def import_law(source: str, path: Path) -> list[str]:
         for module in imports(node, package) if isinstance(node, ast.stmt) else []:
             top, *rest = module.split(".")
             there = (rest[0] if rest else "elman") if top == "elman" else None
-            lazily_shown = path == Path("__init__.py") and there == "nn"
+            lazily_shown = path == Path("__init__.py") and there in ("nn", "sheets")
             if there is None or there == here or lazily_shown:
                 continue
             if FLOOR_OF.get(there, len(FLOORS)) > FLOOR_OF[here]:

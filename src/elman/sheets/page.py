@@ -1,0 +1,183 @@
+"""A page of worked lines as a system that can be worked again: with other numbers, other lines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from elman.language.syntax import Expr, walk
+from elman.trace import Trace
+from elman.trace.leaves import Dated, Shown
+from elman.trace.work import work
+from elman.trace.worked import Line, dated
+
+Array = np.ndarray[Any, Any]
+Settle = Callable[[Expr, Array], Array]
+Settler = Callable[[Expr, bool], Settle | None]  # for an expression, and whether it is a line
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """The lines of a trace, forward and backward, each over names at their steps.
+
+    `lines` hold expressions with their steps put in, in an order of computation; `given` what is
+    read and not computed.
+    """
+
+    lines: Mapping[Dated, Line] = field(default_factory=dict)
+    given: Mapping[Dated, Array] = field(default_factory=dict)
+
+    @functools.cached_property
+    def order(self) -> dict[Dated, int]:
+        """The place of every line."""
+        return {left: place for place, left in enumerate(self.lines)}
+
+    @functools.cached_property
+    def reads(self) -> dict[Dated, frozenset[Dated]]:
+        """The names that each line reads."""
+        return {left: names_in(line.expr) for left, line in self.lines.items()}
+
+    @property
+    def known(self) -> dict[Dated, Array]:
+        """Every value."""
+        return {**self.given, **{left: line.value for left, line in self.lines.items()}}
+
+    def body(self, expr: Expr) -> Expr:
+        """The right side of the line that an expression names, else the expression."""
+        line = self.lines.get(expr) if isinstance(expr, Dated) else None
+        return expr if line is None else line.expr
+
+
+def page_of(trace: Trace | None) -> Page:
+    """The page of a trace; without one, an empty page, on which arithmetic can be worked."""
+    if trace is None:
+        return Page()
+    lines = {line.left: replace(line, expr=dated(line.expr, line.step)) for line in _lines(trace)}
+    given = dict(trace.known())
+    for line in lines.values():
+        given |= _leaves(line)
+    return Page(lines, {left: a for left, a in given.items() if left not in lines})
+
+
+def _lines(trace: Trace) -> Iterator[Line]:
+    for step in (trace.once, *trace.steps):
+        yield from step.lines
+    if trace.backward is not None:
+        yield from trace.backward.lines
+        for factors in trace.backward.factors:
+            yield from (line for line in (*factors.lines, factors.product) if line is not None)
+
+
+def _leaves(line: Line) -> dict[Dated, Array]:
+    """The values that a line reads."""
+    parts = in_order_of_work(line.expr)
+    values = zip(parts, line.values, strict=True)
+    return {part: value for part, value in values if isinstance(part, Dated)}
+
+
+def in_order_of_work(expr: Expr) -> list[Expr]:
+    """The parts of an expression, operands first, as `fold` visits them."""
+    found: list[Expr] = []
+    stack = [(expr, False)]
+    while stack:
+        part, is_done = stack.pop()
+        if is_done or not part.parts:
+            found.append(part)
+            continue
+        stack.append((part, True))
+        stack += [(each, False) for each in reversed(part.parts)]
+    return found
+
+
+class Reckoning:
+    """One way of working a page: `put` takes the place of values, `lines` that of lines.
+
+    `settler` gives for every expression how the values of its parts are rounded.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        put: Mapping[Expr, Array] | None = None,
+        settler: Settler | None = None,
+        lines: Mapping[Dated, Expr] | None = None,
+    ) -> None:
+        self.page, self.put = page, dict(put or {})
+        self.settler = settler
+        self.changed = dict(lines or {})
+        self.inner = {type(e) for e in self.put if not isinstance(e, Dated)}
+        self.found: dict[Dated, Array] = {}
+
+    def value(self, expr: Expr) -> Array:
+        """What an expression comes to; a line's name is worked, even where it is `put`."""
+        return self.worked(self.right_side(expr))
+
+    def worked(self, expr: Expr) -> Array:
+        """What a right side comes to."""
+        for left in self.missing(expr):
+            self.found[left] = self.work(self.right_side(left), is_line=True)
+        return self.work(expr)
+
+    def parts(self, expr: Expr) -> tuple[Array, ...]:
+        """The values of the parts of an expression whose names are known, operands first."""
+        return work(expr, self.read, self.settle(expr, None))
+
+    def right_side(self, expr: Expr) -> Expr:
+        changed = self.changed.get(expr) if isinstance(expr, Dated) else None
+        return self.page.body(expr) if changed is None else changed
+
+    def work(self, expr: Expr, is_line: bool = False) -> Array:
+        """The value of an expression whose names are known."""
+        rounding = self.settler(expr, is_line) if self.settler else None
+        return work(expr, self.read, self.settle(expr, rounding))[-1]
+
+    def settle(self, expr: Expr, rounding: Settle | None) -> Settle | None:
+        """How the parts of an expression are settled: rounded, or put in."""
+        if not self.inner:
+            return rounding
+
+        def settle(part: Expr, value: Array) -> Array:
+            value = rounding(part, value) if rounding else value
+            if type(part) in self.inner and part is not expr and part in self.put:
+                return np.broadcast_to(self.put[part], value.shape)
+            return value
+
+        return settle
+
+    def read(self, leaf: Expr) -> Array:
+        if isinstance(leaf, Shown):
+            return leaf.value
+        assert isinstance(leaf, Dated), leaf
+        for place in (self.put, self.found, self.page.given):
+            if leaf in place:
+                return np.asarray(place[leaf])  # type: ignore[index]
+        raise KeyError(leaf)
+
+    def missing(self, expr: Expr) -> list[Dated]:
+        """The lines that an expression needs and that are not worked yet, in their order."""
+        return self.upstream(expr, self.found)
+
+    def upstream(self, expr: Expr, known: Mapping[Dated, Array] | None = None) -> list[Dated]:
+        """The lines that an expression needs, through others too, up to what is put or known."""
+        needed: set[Dated] = set()
+        waiting = [names_in(expr)]
+        while waiting:
+            for name in waiting.pop() - needed:
+                if name in self.page.lines and name not in self.put and name not in (known or ()):
+                    needed.add(name)
+                    waiting.append(self.reads(name))
+        return sorted(needed, key=self.page.order.__getitem__)
+
+    def reads(self, left: Dated) -> frozenset[Dated]:
+        """The names that a line reads."""
+        changed = self.changed.get(left)
+        return self.page.reads[left] if changed is None else names_in(changed)
+
+
+def names_in(expr: Expr) -> frozenset[Dated]:
+    """The names that stand in an expression."""
+    return frozenset(part for part in walk(expr) if isinstance(part, Dated))
