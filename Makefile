@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz bench docs format clean
+.PHONY: help install demo test test-slow pages fuzz bench docs format clean
 
 help:
 	@echo "make install    create $(VENV) and install Elman with torch and the tools"
 	@echo "make demo       train a small language model from four equations (under 3 minutes)"
 	@echo "make test       lint, types and tests (under 10 minutes)"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make pages      worked examples through pdflatex and Chromium (tests/pages/install.sh)"
 	@echo "make fuzz       100,000 random texts into both readers (about 10 minutes)"
 	@echo "make bench      speed against torch, torch.compile and JAX"
 	@echo "make docs       write the pages that are made from the code and the library"
@@ -43,6 +44,9 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow -n auto --dist loadgroup
+
+pages: install
+	$(BIN)/python -m pytest tests/pages -n auto
 
 bench: $(VENV)/.installed-bench
 	@set -e; for file in benchmarks/bench_*.py; do \

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import elman
 from tests.backends.table import Shape, cell, data
 
 pytestmark = [
@@ -54,3 +56,27 @@ def test_forward_mode_and_many_at_once(name):
         return torch.func.jvp(run, tensors, way)[1]
 
     torch.testing.assert_close(torch.func.vmap(along)(*ways), expected, rtol=1e-10, atol=1e-10)
+
+
+CORNERS = """
+abs(a[t]) | relu(a[t]) | softplus(a[t]) | log_sigmoid(a[t]) | gelu(a[t]) | silu(a[t]) | elu(a[t])
+max(a[t], b[t]) | min(a[t], 0) | clip(a[t], 0, b[t]) | where(a[t] > 0, a[t], b[t]) | sign(a[t])
+max(a[t]) * b[t] | step(a[t]) | floor(a[t]) | round(a[t]) | logsumexp(a[t]) * b[t] | a[t] % 1
+straight_through(step(a[t]), softplus(b[t]))
+"""
+
+
+@pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
+@pytest.mark.parametrize(
+    "what", [each.strip() for each in CORNERS.replace("\n", "|").split("|")][1:-1]
+)
+def test_corners_are_those_of_the_reference(what):
+    """A state that begins at zero is at the corner of many a function."""
+    cell = elman.Cell(f"y[t] = {what} + 0 * (a[t] + b[t])")
+    a, b = [0.0, 0.0, -0.0, 1.0], [0.0, 1.0, -1.0, 1.0]
+    given = {"a": [a, b], "b": [b, a]}, {}
+    cotangents = {"y": [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]}
+    reference = cell.gradients(*given, cotangents=cotangents, backend="numpy")
+    found = cell.gradients(*given, cotangents=cotangents, backend="torch")
+    for name, gradient in reference.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-12, atol=1e-12, err_msg=name)

@@ -254,6 +254,25 @@ def test_a_file_is_written_whole_or_not_at_all(trace, monkeypatch):
     assert sorted(p.name for p in Path().iterdir() if "page" in p.name) == ["page.html"]
 
 
+def test_where_a_folder_is_in_the_way_nothing_is_written(trace):
+    Path("page.solution.tex").mkdir()
+    before = sorted(Path().iterdir())
+    for words in (("-o", "page.solution.tex"), ("--blank", "-o", "page.tex")):
+        answer = trace(*GIVEN, *words)
+        assert (answer.code, answer.out) == (1, "") and "E602" in answer.err
+        assert sorted(Path().iterdir()) == before
+
+
+def test_what_cannot_be_put_in_place_leaves_nothing(trace, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    before = sorted(Path().iterdir())
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert "E603" in trace(*GIVEN, "-o", "page.html").err
+    assert sorted(Path().iterdir()) == before
+
+
 def test_the_width_is_kept(trace):
     lstm = ("lstm", "--seed", 1, "--size", "hidden=3")
     for width in (60, 80, 160):
@@ -329,6 +348,15 @@ def test_sizes_of_what_is_drawn(trace):
     assert "E207" in trace("rnn.cell", "--seed", 3, "--size", "hiden=2").err
 
 
+def test_as_many_steps_are_drawn_as_are_to_be_shown(trace):
+    out = trace("rnn.cell", "--seed", 3, "--steps", "2-4").out
+    assert "  x[4] = (" in out and "\nstep 4\n" in out and "x[5]" not in out
+    assert "\nstep 1\n" not in out
+    one = trace("rnn.cell", "--seed", 3, "--steps", "1").out
+    assert one.split("step 1")[1].strip() in trace("rnn.cell", "--seed", 3).out
+    assert "E441" in trace(*GIVEN, "--seed", 3, "--steps", "4").err, "x counts them"
+
+
 def test_words_are_drawn_from_the_names(trace):
     out = trace("next.cell", "--names", "words.txt", "--seed", 2).out
     assert re.search(r'x\[1\] = \([01](, [01]){4}\)  "(I|love|deep|learning|_)"', out)
@@ -388,6 +416,17 @@ def test_a_sheet_on_other_numbers(trace):
 def test_a_sheet_says_its_own_numbers(trace, more):
     answer = trace("e.sheet.yaml", *more)
     assert answer.code == 2 and "says its own numbers" in " ".join(answer.err.split())
+
+
+def test_weights_in_the_place_of_the_cell(trace):
+    answer = trace("w.yaml", "--x", X)
+    assert answer.code == 1 and "E621" in answer.err and "'W'" in answer.err
+
+
+def test_words_without_names(trace):
+    answer = trace("next.cell", "--weights", "next.yaml", "--x", "I;love")
+    assert answer.code == 2 and "--names FILE" in " ".join(answer.err.split())
+    assert "--names" not in trace(*GIVEN[:-1], "1;;2").err
 
 
 def test_a_sheet_of_arithmetic_has_nothing_to_trace(trace):

@@ -87,8 +87,8 @@ def test_nothing_is_asserted_where_no_slip_fits():
 
 def test_the_digits_kept_on_the_way_are_named():
     found = sheets.load(DATA / "e3_lstm.sheet.yaml").check()["h[1]"]
-    assert found.entries[0].digits == 2
-    assert found.how == "by rounding to 2 decimals"
+    assert found.entries[0].digits == 3
+    assert found.how == "by rounding to 3 decimals"
 
 
 def test_the_slips_of_arithmetic_are_named():

@@ -60,10 +60,11 @@ def example(name: str) -> Trace:
     return EXAMPLES[name]()
 
 
-def library(name: str, hidden: int) -> Trace:
-    """Two steps of a cell of the table, on drawn numbers."""
-    given = table.data(name, table.Shape(2, 0, hidden))
-    return table.cell(name).trace(*given.parts().values(), sizes=given.sizes)
+def library(name: str, hidden: int, *, backward: bool = False) -> Trace:
+    """Two steps of a cell of the table, on drawn numbers; also backwards from what it returns."""
+    given, cell = table.data(name, table.Shape(2, 0, hidden)), table.cell(name)
+    cotangents = {each: given.cotangents[each] for each in cell.returns} if backward else None
+    return cell.trace(*given.parts().values(), sizes=given.sizes, cotangents=cotangents)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,14 @@ NUMBERS = [
     (-0.00001, 4, "0.0000"),  # nearly zero, and never -0.0000
     (0.49298, 4, "0.4930"),
     (123456.789, 2, "123456.79"),
+    (0.125, 2, "0.13"),  # half up, as on paper and as rounding on the way has it
+    (-0.125, 2, "-0.13"),
+    (2.675, 2, "2.68"),
+    (0.12499999999999999, 2, "0.13"),  # float64's last digit is no reason to round down
+    (0.12499999, 2, "0.12"),
+    (2.5, 0, "3"),
+    (0.1, 17, "0.10000000000000001"),
+    (1.25e12, 1, "1.3e12"),
     (1.5e12, 4, "1.5e12"),
     (float("inf"), 4, "inf"),
     (float("-inf"), 4, "-inf"),
@@ -30,6 +38,11 @@ NUMBERS = [
 @pytest.mark.parametrize(("value", "digits", "text"), NUMBERS)
 def test_a_number_has_so_many_decimals_and_no_idle_ones(value, digits, text):
     assert numbers.number(value, digits) == text
+
+
+def test_significant_digits_round_half_up_too():
+    shown = numbers.Digits(2, significant=True).number
+    assert [shown(x) for x in (0.0765, 0.995, 0.0125)] == ["0.077", "1.0", "0.013"]
 
 
 def test_a_given_number_never_becomes_zero():

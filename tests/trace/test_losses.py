@@ -118,6 +118,7 @@ def test_the_loss_is_said_step_by_step_and_as_their_sum():
     said = str(single)
     assert "E[1] = (y[1] - target[1])**2 / 2  # half the squared error" in said
     assert "= (0.5 - 1)**2/2" in said and single.loss == 0.125
+    assert "d_y[1] = y[1] - target[1]  # through E[1]\n         = 0.5 - 1\n" in said
     assert single.updated["w"].item() == 1.0
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import elman
+from elman.language import read
 from elman.language.syntax import Binary, Call, Name, Number
 from elman.trace import mathml
 from elman.trace.document import Chain, Document, Given, Remark, Section, Table
@@ -40,10 +41,11 @@ def page(*items, title="", text=None) -> Document:
 # ---- LaTeX and Markdown ----
 
 
-def latex(expr, text=None) -> str:
-    return Formulas(
-        text or elman.Cell("h[t] = tanh(U @ h[t-1] + x[t])")._reading.text, Digits()
-    ).write(expr)
+EQUATIONS = Document((), text=read("h[t] = tanh(U @ h[t-1] + x[t])").text)
+
+
+def latex(expr) -> str:
+    return Formulas(EQUATIONS, Digits()).write(expr)
 
 
 def test_names_are_those_of_the_page():
@@ -73,11 +75,15 @@ DERIVATIVES = [
 @pytest.mark.parametrize(("name", "written"), DERIVATIVES)
 def test_every_kind_of_name_has_its_sign(name, written):
     assert latex(name).replace(r"_{\text{new}}", r"_\text{new}") == written
-    ET.fromstring(f"<x>{mathml.MathML(document_text(), Digits()).write(name)}</x>")
+    ET.fromstring(f"<x>{mathml.MathML(EQUATIONS, Digits()).write(name)}</x>")
 
 
-def document_text():
-    return elman.Cell("h[t] = tanh(U @ h[t-1] + x[t])")._reading.text
+def test_a_small_letter_that_is_a_matrix_stands_beside_its_vector():
+    trace = elman.Cell("h[t] = w @ x[t] + w.T @ v[t]").trace(
+        {"x": [[1.0, 2.0]], "v": [[1.0, 0.0]]}, {"w": [[1, 2], [3, 4]]}
+    )
+    assert r"h_1 &= w x_1 + w^\top v_1" in trace.to_latex()
+    assert "<mi>w</mi><mo>\u2062</mo>" in trace.to_html()
 
 
 def test_a_weight_becomes_another_one():
@@ -103,7 +109,7 @@ def test_values_in_latex(value, written):
 
 def looks(op: str, left: float, right: float) -> tuple[str, str]:
     expr = Binary(op, Shown(np.array(left)), Shown(np.array(right)))
-    found = mathml.MathML(document_text(), Digits()).write(expr)
+    found = mathml.MathML(EQUATIONS, Digits()).write(expr)
     return latex(expr), re.sub("<[^>]*>", "", found)
 
 

@@ -50,6 +50,14 @@ def test_the_backward_pass_fits_and_is_aligned_too():
             assert_aligned(rows)
 
 
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_backward_pass_of_every_cell_fits_and_is_aligned(name):
+    for hidden in (1, 3):
+        rows = write_rows(library(name, hidden, backward=True).document(), Digits(), 80)
+        assert max(columns_of("".join(text for text, _ in row)) for row in rows) <= 80
+        assert_aligned(rows)
+
+
 def assert_aligned(rows: list[Row]) -> None:
     """A line that begins with `=` has it under that of its equation, or of the one beside it."""
     known: list[int | None] = []  # of the equation, and of what is worked beside it

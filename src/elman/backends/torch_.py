@@ -38,7 +38,7 @@ POINTWISE = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
-    "softplus": lambda a: torch.clamp(a, min=0) + torch.log1p(torch.exp(-torch.abs(a))),
+    "softplus": lambda a: -torch.nn.functional.logsigmoid(-a),  # its slope at 0 is 1/2
     "floor": torch.floor,
     "round": torch.round,
     "sin": torch.sin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from elman.errors import FileProblem
@@ -25,13 +26,22 @@ def read_text(path: Path) -> str:
         raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from None
 
 
+def check_is_file(path: Path) -> None:
+    """E602 where a folder stands in the place of a file to be written."""
+    if path.is_dir():
+        raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; FileProblem E603 where that cannot be."""
+    """Write a file, whole or not at all; FileProblem E602 and E603 where that cannot be."""
+    check_is_file(path)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise FileProblem(
             "E603",
             f"{path} cannot be written: {error.strerror}",

@@ -19,7 +19,7 @@ def find_cell(argument: str) -> Cell:
     if argument in elman.cells:
         return elman.cells[argument]
     path = Path(argument)
-    if path.is_dir():
+    if argument and path.is_dir():
         raise FileProblem("E602", f"{path} is a folder, not a .cell file")
     if path.is_file():
         return Cell.load(path)

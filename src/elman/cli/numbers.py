@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import typer
+import yaml
 
 from elman.errors import Fact, FileProblem, NameProblem, WeightProblem, nearest
 from elman.tasks.files import read_yaml
 from elman.tasks.text import read_bytes
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+STREAMS = ("--x", "--input", "--target")  # which may be words
 AXES = {1: ["entry"], 2: ["row", "column"]}  # what the indices of an array count
 STEP_AXES = {1: ["step"], 2: ["step", "entry"], 3: ["step", "row", "column"]}
 Names = Sequence[str] | Mapping[str, Sequence[str]]
@@ -67,6 +69,8 @@ def numbers(text: str, option: str) -> list[float]:
     """'1,2' as two numbers."""
     if not _are_numbers(text):
         message = f"{text!r} is not like 1,2 (numbers, with commas between)"
+        if option in STREAMS and any(map(str.isalpha, text)):
+            message += "; words are listed in a file: --names FILE"
         raise typer.BadParameter(message, param_hint=option)
     return [float(number) for number in text.split(",")]
 
@@ -151,6 +155,7 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"{path} must name its arrays",
             fix="As in:  W: [[0.5, 0.1]]  on one line and  b: 0.1  on the next.",
         )
+    _check_names(path)
     value = {name: _numeric(array) for name, array in value.items()}
     wrong = [
         name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)
@@ -164,6 +169,18 @@ def read_weights(path: Path) -> dict[str, Any]:
             rule="Each name stands for a number, a list of numbers or a list of such lists.",
         )
     return value
+
+
+def _check_names(path: Path) -> None:
+    """E606 for a name that stands there twice, of which YAML would take the last."""
+    first: dict[str, int] = {}
+    tree = yaml.compose(read_bytes(path), Loader=yaml.SafeLoader)
+    for key, _ in tree.value if isinstance(tree, yaml.MappingNode) else ():
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in first:
+            headline = f"{path} names {name} twice, on line {first[name]} and line {line}"
+            raise FileProblem("E606", headline, rule="Each name has one value.")
+        first[name] = line
 
 
 def _numeric(value: Any) -> Any:

@@ -89,8 +89,8 @@ Steps = Annotated[
     str | None,
     typer.Option(
         metavar="1-3",
-        help="Which steps to show: 2, 1-3 or 2-. Of a cell that no input at \\[t] counts: "
-        "how many to run.",
+        help="Which steps to show: 2, 1-3 or 2-. Where no input at \\[t] is given, also how many "
+        "to run.",
         rich_help_panel=SHOWN,
     ),
 ]

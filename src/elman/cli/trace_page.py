@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from elman.cell.files import write_text
+from elman.cell.files import check_is_file, write_text
 from elman.cli.trace_options import Format
 from elman.errors import NameProblem, nearest
 from elman.trace import Trace
@@ -80,8 +80,11 @@ class Page:
         pages = {path: self.blank}
         if self.blank:
             pages[path.with_name(f"{path.stem}.solution{path.suffix}")] = False
-        for name, blank in pages.items():
-            write_text(name, self.written(trace, kind, blank=blank).rstrip("\n") + "\n")
+        for name in pages:  # both can be written, or none is
+            check_is_file(name)
+        texts = {name: self.written(trace, kind, blank=each) for name, each in pages.items()}
+        for name, text in texts.items():
+            write_text(name, text.rstrip("\n") + "\n")
 
     def _show(self, trace: Trace, kind: Format, *, blank: bool) -> None:
         if kind is Format.text and self.has_colors():

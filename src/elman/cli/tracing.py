@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from elman.cell import Cell
-from elman.cell.friendly import Numbers, friendly
+from elman.cell.friendly import STEPS, Numbers, friendly
 from elman.cli import numbers as n
 from elman.cli.array_files import read_arrays
 from elman.cli.cell_argument import find_cell
@@ -163,7 +163,7 @@ class _Given:
         """How many steps to run, where no input counts them."""
         shown = _range(self.asked.steps)
         if self.is_counted:
-            return None
+            return self.drawn_steps(shown[1] if shown else None)
         if shown is None or shown[1] is None:
             raise ShapeProblem(
                 "E212",
@@ -172,6 +172,14 @@ class _Given:
                 fix="Say how many: --steps 5.",
             )
         return shown[1]
+
+    def drawn_steps(self, last: int | None) -> int | None:
+        """How many steps are drawn, up to the last one that is to be shown; None as ever."""
+        per_step = {name for name in self.cell.inputs if "t" in self.cell.typed.over[name]}
+        is_given = per_step & {*n.by_name(self.asked.streams, "--input")}
+        if self.asked.seed is None or is_given or last is None:
+            return None
+        return max(last, STEPS)
 
     def missing(self, numbers: Numbers) -> list[str]:
         inputs = [name for name in self.cell.inputs if name not in numbers.inputs]
@@ -250,10 +258,10 @@ def _of_sheet(asked: Asked) -> tuple[Trace, int]:
         "--lr": asked.lr,
     }
     twice = [option for option, value in options.items() if value]
+    sheet = load(asked.cell)
     if twice:
         message = f"{asked.cell} says its own numbers: change them there"
         raise typer.BadParameter(message, param_hint=twice[0])
-    sheet = load(asked.cell)
     names = n.read_names(asked.names or ()) or sheet.words.given or None
     if asked.seed is None:
         worked = sheet.trace().asking(sheet.title, sheet.questions, sheet.answers)

@@ -113,8 +113,9 @@ def _silu(x: Node) -> Node:
 
 
 def _elu(x: Node, *alpha: Node) -> Node:
-    below = _sub(node("exp", (node("minimum", (x, const(0))),)), const(1))
-    return _add(node("relu", (x,)), _mul(alpha[0], below) if alpha else below)
+    above = node("relu", (x,))
+    below = _sub(node("exp", (_sub(x, above),)), const(1))  # min(x, 0) would have a slope of 1/2
+    return _add(above, _mul(alpha[0], below) if alpha else below)
 
 
 def _norm(x: Node) -> Node:

@@ -117,7 +117,7 @@ class _Save:
         self, system: System, labels: dict[Node, str], cotangents: tuple[str, ...]
     ) -> None:
         roots = [c.next for c in system.carries] + [v.node for v in system.outputs]
-        self.forward = set(topological(roots))
+        self.forward = set(topological([*roots, *(c.previous for c in system.carries)]))
         self.labels = labels
         self.cotangents = {f"d_{name}" for name in cotangents}  # given by these names already
         self.taken = self.cotangents | set(labels.values())

@@ -157,10 +157,12 @@ class _Ways:
         is_shorter = all(other.decimals > number.decimals for other in others)
         if not (is_shorter and 2 <= number.significant < number.decimals):
             return entry
-        for what, from_claims in itertools.product((BOARD, ALL, RESULTS), (False, True)):
-            habit = Habit(Rounding(number.significant), what)
+        kept = (number.decimals, number.significant)
+        for digits, what, from_claims in itertools.product(
+            kept, (BOARD, ALL, RESULTS), (False, True)
+        ):
+            habit = Habit(Rounding(digits), what)
             if number.rounds(self.value(habit, from_claims)[place]):
-                digits = habit.rounding.digits
                 return Entry(number, entry.correct, ON_THE_WAY, f"by {habit.words}", digits)
         return entry
 

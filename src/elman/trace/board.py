@@ -83,6 +83,8 @@ class Board:
                 return Part(expr, value, (replace(expr, value=value),))
             case Transpose() | Join() | Entries() if all(part.is_plain for part in parts):
                 return Part(expr, value, (Shown(value),))
+            case Entries() if len(parts[0].looks) == 1:  # of what is worked beside the equation
+                return Part(expr, value, (Shown(value),))
             case Binary(op="@"):
                 return self.product(expr, value, *parts)
         return self.operation(expr, value, parts)
@@ -93,7 +95,7 @@ class Board:
         merges = not isinstance(expr, Call)
         most = max(len(p.looks) - (merges and p.merges and not is_sum) for p in parts)
         looks = tuple(
-            remake(expr, [part.look(line) for part in parts]) for line in range(max(most, 1))
+            _remade(expr, [part.look(line) for part in parts]) for line in range(max(most, 1))
         )
         if is_sum:  # its value is shown when all terms are
             return Part(expr, value, looks)
@@ -142,6 +144,11 @@ def _section(step: Step, limit: int) -> Section:
     reads = tuple(Given(r.left, r.value, r.comment, is_given=is_once) for r in step.reads)
     title = "before step 1" if is_once else f"step {step.number}"
     return Section(title, (*reads, *(Board(line, limit).work() for line in step.lines)))
+
+
+def _remade(expr: Expr, parts: list[Expr]) -> Expr:
+    """The expression with other operands; of some entries of a value too."""
+    return replace(expr, arg=parts[0]) if isinstance(expr, Entries) else remake(expr, parts)
 
 
 def _ends(items: Sequence[T], limit: int) -> Sequence[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,11 +68,19 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """Sections under a title; `text` are the equations, which say what each name is."""
+    """Sections under a title; `text` are the equations, which say what each name is.
+
+    `matrices` are the names whose values turned out to be some.
+    """
 
     sections: tuple[Section, ...]
     title: str = ""
     text: Text = field(default=Text(()))
+    matrices: frozenset[str] = frozenset()
+
+    def kinds(self, known: Mapping[str, str]) -> dict[str, str]:
+        """What is known of names, and which of them are matrices."""
+        return {**known, **dict.fromkeys(self.matrices, "matrix")}
 
 
 def blanked(document: Document) -> Document:

@@ -105,7 +105,7 @@ class _Paper:
         """What has no sign outside of brackets: break inside of those that do not fit."""
         parts = list(_brackets(text))
         for k, (before, inner, closing) in enumerate(parts):
-            follows = columns(parts[k + 1][0]) if k + 1 < len(parts) else 0
+            follows = columns(_unbroken(parts[k + 1])) if k + 1 < len(parts) else 0
             follows += after if all(inner == "" for _, inner, _ in parts[k + 1 :]) else 0
             self.put(before)
             if self.has_room(inner + closing, follows):
@@ -116,6 +116,12 @@ class _Paper:
                 inner, min(self.at, hang + 2) if is_narrow else self.at, len(closing) + follows
             )
             self.put(closing)
+
+
+def _unbroken(part: tuple[str, str, str]) -> str:
+    """What stands on the line before the next break: of `a[2..4]` all."""
+    before, inner, closing = part
+    return before + inner + closing if before == "[" else before
 
 
 def _pieces(text: str) -> tuple[list[str], bool]:

@@ -56,9 +56,20 @@ def mul(a: Flow, b: Flow) -> Flow:
         return a
     if a.number is not None and b.number is not None:
         return number(a.number * b.number)
+    if (whole := _cancelled(a, b)) is not None:
+        return number(whole)
     if b.factors:  # a * b * c rather than a * (b * c)
         return mul(mul(a, b.factors[0]), b.factors[1])
     return Flow(Binary("*", a.expr, b.expr), _wide(a.shape, b.shape), (a, b))
+
+
+def _cancelled(a: Flow, b: Flow) -> float | None:
+    """The whole number that `1 / 2 * 2` is, from (a)**2 / 2; None where it is none."""
+    match a.expr, b.number:
+        case Binary("/", Number(above), Number(below)), int() | float() as times if below:
+            whole = above * times / below
+            return whole if whole.is_integer() else None
+    return None
 
 
 def div(a: Flow, b: Flow) -> Flow:

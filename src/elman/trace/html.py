@@ -95,7 +95,7 @@ def _title(section: Section) -> str:
 def _sections(
     document: Document, digits: Digits, anchors: Iterable[str] | None = None
 ) -> Iterator[str]:
-    page = _Page(MathML(document.text, digits))
+    page = _Page(MathML(document, digits))
     shown = [section for section in document.sections if section.items]
     ids = [f' id="{anchor}"' for anchor in anchors] if anchors is not None else [""] * len(shown)
     for section, where in zip(shown, ids, strict=True):
@@ -173,8 +173,9 @@ class _Page:
 
     def beside(self, chain: Chain) -> str:
         """A product worked beside its equation, further in."""
-        left = self.left(chain.left)[0]
-        line = _math(sign("=").join([left, *self.looks(chain)]))
+        first, *looks = self.looks(chain)
+        line = _math(self.left(chain.left)[0] + sign("=") + first)
+        line += "".join(_math(sign("=", form="infix") + look) for look in looks)
         own = f"{line}{self.note(chain.note)} {self.gloss(chain.comment, 'span')}".rstrip()
         return "\n".join([f'<div class="beside">{own}</div>', *map(self.beside, chain.beside)])
 

@@ -64,7 +64,7 @@ def write_fragment(document: Document, digits: Digits) -> str:
 
 
 def _blocks(document: Document, digits: Digits, heading: str) -> Iterator[str]:
-    page = _Page(Formulas(document.text, digits))
+    page = _Page(Formulas(document, digits))
     for section in document.sections:
         if section.items:
             title = in_text(section.title)

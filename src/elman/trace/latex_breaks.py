@@ -7,7 +7,7 @@ import re
 
 COLUMN = r"(?:\{@\{\}[lr]@\{\}\})?"  # of an array
 TOKEN = re.compile(
-    r"(?P<cut> [+-] |, )|(?P<product> \\(?:odot|cdot|mathbin\{@\}) )"
+    r"(?P<cut> [+-] |, )|(?P<product> \\(?:odot|cdot|mathbin\{@\}|,/\\,) )"
     r"|\\(?P<side>left|right)\s*(?P<bracket>\\[A-Za-z]+|\\?.)"
     rf"|\\(?P<edge>begin|end)\{{\w+\*?\}}{COLUMN}"
     r"|\\(?:[A-Za-z]+|.)|[{}]|."
@@ -16,7 +16,8 @@ INNERMOST = re.compile(rf"\\begin\{{(\w+)\}}{COLUMN}((?:(?!\\begin).)*?)\\end\{{
 FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 LOW = re.compile(r"[_^](?:\{([^{}]*)\}|(\\[A-Za-z]+|[^{}\\]))")
 FONT = re.compile(r"\\(?:text|mathit|mathrm|operatorname|hat|tilde|bar|underline)\{([^{}]*)\}")
-SPACE = {r"\qquad": "xxxx", r"\quad": "xx"}
+ROOM = "0"  # a letter would be taken for the end of a command
+SPACE = {r"\qquad": 4 * ROOM, r"\quad": 2 * ROOM}
 TIMES = re.compile(r"\s*\\cdot\s")  # with the points of its numbers it is as wide as a digit
 SIGN = re.compile(r"\s*(?:[=+<>-]|\\(?:odot|times|le|ge|neq|bmod|mathbin\{@\}))\s")
 COMMAND = re.compile(r"\\[A-Za-z]+|\\.")
@@ -34,26 +35,26 @@ def breadth(latex: str) -> int:
     while latex != before:
         before = latex
         latex = INNERMOST.sub(_broadest, latex)
-        latex = FRACTION.sub(lambda m: "x" * (1 + max(map(_plain, m.groups()))), latex)
-        latex = LOW.sub(lambda m: "x" * -(-2 * _plain(m[1] or m[2]) // 3), latex)
-        latex = FONT.sub(lambda m: "x" * len(m[1]), latex)
+        latex = FRACTION.sub(lambda m: ROOM * (1 + max(map(_plain, m.groups()))), latex)
+        latex = LOW.sub(lambda m: ROOM * -(-2 * _plain(m[1] or m[2]) // 3), latex)
+        latex = FONT.sub(lambda m: ROOM * len(m[1]), latex)
     return _plain(latex)
 
 
 def _broadest(block: re.Match[str]) -> str:
     rows = block[2].split(r"\\")
     cells = [sum(2 + _plain(cell) for cell in row.split("&")) for row in rows]
-    return "x" * (max(cells, default=0) + 2 * (block[1] != "array"))
+    return ROOM * (max(cells, default=0) + 2 * (block[1] != "array"))
 
 
 def _plain(latex: str) -> int:
     """The breadth of what has no braces around several lines."""
     for space, wide in SPACE.items():
         latex = latex.replace(space, wide)
-    latex = SIGN.sub("xxx", TIMES.sub("x", latex))
+    latex = SIGN.sub(3 * ROOM, TIMES.sub(ROOM, latex))
     latex = WORD.sub(r"\1", latex)
-    latex = re.sub(r"\\(?:left|right)\b\.?", "x", latex)
-    return len(re.sub(r"[\s{}&]", "", COMMAND.sub("x", latex)))
+    latex = re.sub(r"\\(?:left|right)\b\.?", ROOM, latex)
+    return len(re.sub(r"[\s{}&]", "", COMMAND.sub(ROOM, latex)))
 
 
 def broken(latex: str, room: int) -> list[str]:

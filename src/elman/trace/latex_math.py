@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from elman.language.letters import OPERATORS
-from elman.language.syntax import Binary, Call, Expr, Text
+from elman.language.syntax import Binary, Call, Expr, Transpose
 from elman.language.write_latex import (
     AROUND,
     ATOM,
@@ -25,7 +25,7 @@ from elman.language.write_latex import (
     bracketed,
 )
 from elman.trace.board import ENDS
-from elman.trace.document import Array, Chain, Given
+from elman.trace.document import Array, Chain, Document, Given
 from elman.trace.entries import TALL, Listed, entries
 from elman.trace.latex_breaks import breadth, broken
 from elman.trace.latex_letters import in_ascii
@@ -46,15 +46,17 @@ from elman.trace.numbers import Digits
 VECTOR = ATOM + 1  # what has brackets of its own
 NUMBER, MATRIX = "number", "matrix"  # kinds of `Written`
 WIDEST = 84  # digits that fit beside each other on a page
+BROAD = WIDEST * 2 // 3  # what is broader than this must be broken: no bar stands over it
 INDENT = r"\qquad "
 
 
 class Formulas:
-    """Writes expressions with the letters of a text's page."""
+    """Writes expressions with the letters of a document's equations."""
 
-    def __init__(self, text: Text, digits: Digits) -> None:
+    def __init__(self, document: Document, digits: Digits) -> None:
         self.digits = digits
-        self.page = replace(Page.of(text), shows=self.shows)
+        page = Page.of(document.text)
+        self.page = replace(page, kinds=document.kinds(page.kinds), shows=self.shows)
 
     def write(self, expr: Expr) -> str:
         """An expression, or a look, in letters that every LaTeX has."""
@@ -78,6 +80,13 @@ class Formulas:
                 return _rows([part.text for part in parts], count)
             case Call() if found := _call(expr, parts):
                 return found
+            case Call(function="sqrt") if breadth(parts[0].text) > BROAD:
+                return Written(bracketed(parts[0].text) + "^{1/2}", CLOSED)
+            case Binary(op="/") if max(breadth(part.text) for part in parts) > BROAD:
+                text = rf"{parts[0].within(PRODUCT)} \,/\, {parts[1].within(CLOSED)}"
+                return Written(text, PRODUCT)  # a bar could not be broken
+            case Transpose():
+                return Written(rf"{parts[0].within(ATOM)}^\top", CLOSED, parts[0].kind)
             case Binary(op="**") if parts[0].level == VECTOR:
                 return Written(f"{parts[0].text}^{{{parts[1].within(SUM)}}}", CLOSED)
             case Binary(op="+") if parts[1].text.startswith("-") and parts[1].level >= SUM:

@@ -44,6 +44,12 @@ class Dated(Expr):
     def head(self) -> tuple[object, ...]:
         return (self.name, self.step, self.kind)
 
+    def __eq__(self, other: object) -> bool:  # as of every Expr, but quick: values are kept by it
+        return isinstance(other, Dated) and self.head == other.head
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.step, self.kind))
+
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Terms(Expr):

@@ -34,7 +34,7 @@ def write_markdown(document: Document, digits: Digits) -> str:
     h\\_1 = 0
     <BLANKLINE>
     """
-    page = _Page(Formulas(document.text, digits))
+    page = _Page(Formulas(document, digits))
     blocks = [f"# {escaped(document.title)}"] if document.title else []
     for section in document.sections:
         if section.items:

@@ -21,7 +21,6 @@ from elman.language.syntax import (
     Join,
     Name,
     Number,
-    Text,
     Transpose,
     Unary,
     fold,
@@ -38,7 +37,7 @@ from elman.language.write_latex import (
     Page,
 )
 from elman.trace.board import ENDS
-from elman.trace.document import Array
+from elman.trace.document import Array, Document
 from elman.trace.entries import TALL, entries
 from elman.trace.leaves import (
     GRADIENT,
@@ -118,10 +117,11 @@ def column(cells: Sequence[str], style: str = "vector") -> str:
 
 
 class MathML:
-    """Writes expressions with the letters of a text's page."""
+    """Writes expressions with the letters of a document's equations."""
 
-    def __init__(self, text: Text, digits: Digits) -> None:
-        self.digits, self.page = digits, Page.of(text)
+    def __init__(self, document: Document, digits: Digits) -> None:
+        page = Page.of(document.text)
+        self.digits, self.page = digits, replace(page, kinds=document.kinds(page.kinds))
 
     def write(self, expr: Expr) -> str:
         """The markup of an expression, or of a look, without the `math` around it."""

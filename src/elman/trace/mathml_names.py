@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from elman.language.letters import ACCENTS, COMMANDS, GREEK
 
+SHORT = re.compile("[a-zA-Z][a-zA-Z0-9]")
 OVER = dict(zip(ACCENTS, "^˜¯˙¨ˇ˘", strict=True))  # noqa: RUF001 - accents over a letter
 LETTERS = GREEK | {
     "varepsilon": "ε",
@@ -54,6 +56,13 @@ def indexed(letter: str, indices: list[str]) -> str:
     return f"<msub>{letter}{low if len(indices) == 1 else f'<mrow>{low}</mrow>'}</msub>"
 
 
+def _index(part: str) -> str:
+    """The letters of a short index stand for themselves, as `hy` of W_hy does; a word is a word."""
+    if not SHORT.fullmatch(part) or part in LETTERS:
+        return identifier(part)
+    return f"<mrow>{''.join(map(identifier, part))}</mrow>"
+
+
 def _accented(parts: list[str]) -> list[str]:
     """The parts with the accents set over the letters before them."""
     done: list[str] = []
@@ -64,6 +73,6 @@ def _accented(parts: list[str]) -> list[str]:
             sign = f'<mo stretchy="false">{OVER[part]}</mo>'
             done[-1] = f'<mover accent="true">{done[-1]}{sign}</mover>'
         else:
-            done.append(identifier(part))
+            done.append(_index(part) if done else identifier(part))
         before = part
     return done

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ Array = np.ndarray[Any, Any]
 LONGEST = 8  # entries of a vector that are all shown
 ENDS = 3  # entries shown at the beginning of a longer one
 SMALL, LARGE = 1e-4, 1e9  # below and from here on with an exponent
+KNOWN = 15  # digits of a float64 that mean something: what is computed as 0.125 may be 0.12499...
+GUARD = 4  # of them that are left off at least, where a half is rounded up
 EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
 
 
@@ -61,14 +64,14 @@ def number(value: float, digits: int = 4, given: bool = False) -> str:
 
     >>> number(0.80049902), number(1.1), number(-0.0), number(1.00001), number(1.23456e12)
     ('0.8005', '1.1', '0', '1.0000', '1.2346e12')
-    >>> number(0.00001, given=True)
-    '1e-5'
+    >>> number(0.00001, given=True), number(0.125, digits=2)
+    ('1e-5', '0.13')
     """
     if not math.isfinite(value):
         return str(float(value))
     if abs(value) >= LARGE:
         return _with_exponent(value, digits)
-    text = f"{value:.{digits}f}"
+    text = _fixed(value, digits)
     is_zero = float(text) == 0
     if given and is_zero and value:
         return f"{value:.2g}" if abs(value) >= SMALL else _with_exponent(value, 1)
@@ -82,7 +85,9 @@ def _significant(value: float, count: int, given: bool) -> str:
     count = max(count, 1)
     if not SMALL <= abs(value) < LARGE:
         return _with_exponent(value, count - 1)
-    mantissa, power = f"{value:.{count - 1}e}".split("e")  # rounded first: 0.9999 may become 1.00
+    mantissa, power = _scientific(value, count - 1).split(
+        "e"
+    )  # rounded first: 0.9999 may become 1.00
     text = f"{float(f'{mantissa}e{power}'):.{max(count - 1 - int(power), 0)}f}"
     return _trimmed(text) if _is_exact(text, value) else text
 
@@ -91,8 +96,25 @@ def _is_exact(text: str, value: float) -> bool:
     return abs(float(text) - value) <= EXACT * max(1.0, abs(value))
 
 
+def _fixed(value: float, digits: int) -> str:
+    """So many decimals, a 5 rounded up as on paper: 0.125 is 0.13, and 2.675 is 2.68."""
+    known = Decimal(f"{value:.{KNOWN - 1}e}")
+    if known.adjusted() + digits > KNOWN - GUARD:  # too near the last digits to be a half
+        return f"{value:.{digits}f}"
+    return f"{known.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+
+
+def _scientific(value: float, digits: int) -> str:
+    """The same with an exponent: one digit before the point, so many behind it."""
+    known = Decimal(f"{value:.{KNOWN - 1}e}")
+    if digits > KNOWN - GUARD:
+        return f"{value:.{digits}e}"
+    unit = Decimal(1).scaleb(known.adjusted() - digits)
+    return f"{known.quantize(unit, ROUND_HALF_UP):.{digits}e}"
+
+
 def _with_exponent(value: float, digits: int) -> str:
-    mantissa, power = f"{value:.{digits}e}".split("e")
+    mantissa, power = _scientific(value, digits).split("e")
     return f"{_trimmed(mantissa)}e{int(power)}"
 
 

@@ -44,7 +44,9 @@ def part_of(line: Line, known: Known, held: Held) -> Part:
         is_active = is_free or any(part.is_active for part in parts)
         return Part(each, next(each_value), tuple(parts), is_active)
 
-    return replace(fold(expr, visit), called=line.left)
+    root = fold(expr, visit)
+    is_spread = known[line.left].size != root.value.size  # `h[0] = tanh(s)` of a number s
+    return root if is_spread else replace(root, called=line.left)
 
 
 def _name(leaf: Expr) -> Dated:
@@ -126,6 +128,27 @@ def plain(expr: Expr, means: Collection[str] = ()) -> Expr:
             case Call(function=function, args=(_, _, *_)):
                 return SIMPLER.get(canonical(function), lambda call, _: call)(made, means)
             case Binary(op=op) if means and op in COMPARISONS:
+                return _chance(made, means)
+        return made
+
+    return fold(expr, visit)
+
+
+def in_the_mean(expr: Expr, means: Collection[str]) -> Expr:
+    """What is read of masks that are not drawn, as their mean; a choice by one as a weighted sum.
+
+    >>> in_the_mean(Binary(">", Dated("m", 1), Number(0.0)), ["m"])
+    Dated('m', 1, '')
+    """
+
+    def visit(each: Expr, parts: list[Expr]) -> Expr:
+        made = remake(each, parts)
+        match made:
+            case Call(function="where"):
+                return _weighted(made, means)
+            case Call(args=(Dated(name=name),)) if name in means:
+                return made.args[0] if canonical(made.function) == "step" else made
+            case Binary(op=op) if op in COMPARISONS:
                 return _chance(made, means)
         return made
 

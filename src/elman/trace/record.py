@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,9 +25,10 @@ from elman.language.syntax import (
 from elman.passes.randomness import SEED, STEPS_TAKEN, WORDS, averaged, drawn
 from elman.passes.shapes import infer_shapes, lowered
 from elman.trace.leaves import Dated
-from elman.trace.trace import Trace
-from elman.trace.work import build
-from elman.trace.worked import Line, Read, Step, exchange
+from elman.trace.paths import in_the_mean
+from elman.trace.trace import Trace, leaves_of
+from elman.trace.work import build, values_in, work
+from elman.trace.worked import Line, Read, Step, dated, exchange
 
 Array = np.ndarray[Any, Any]
 Env = dict[Node, Array]
@@ -138,7 +139,21 @@ class _Recorder:
 
     def line(self, sheet: _Worksheet, step: int | None, env: Env) -> Line:
         name, values = sheet.equation.name, tuple(env[n][0, 0] for n in sheet.nodes)
-        return Line(name, sheet.expr, values, step, self.comments.get(name, ""))
+        line = Line(name, sheet.expr, values, step, self.comments.get(name, ""))
+        return line if SEED.attr.name in self.call.arrays else _averaged(line, self.masks)
+
+
+def _averaged(line: Line, masks: Collection[str]) -> Line:
+    """A line that chooses by a mask which is not drawn, as the mean of both that it is."""
+    told = dated(line.expr, line.step)
+    expr = in_the_mean(told, masks) if masks else told
+    if expr == told:
+        return line
+    values = work(expr, values_in(leaves_of(line)))
+    if not np.allclose(values[-1], line.value, rtol=1e-12, atol=1e-12, equal_nan=True):
+        return line
+    comment = line.comment or "by the chance of each mask"
+    return replace(line, expr=expr, values=(*values[:-1], line.value), comment=comment)
 
 
 class _Nodes:

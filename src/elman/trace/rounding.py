@@ -110,12 +110,18 @@ def written_down(line: Line) -> tuple[bool, ...]:
     >>> written_down(line)
     (False, False, True)
     """
-    worked: list[bool] = []
-    fold(line.expr, lambda part, _: worked.append(isinstance(part, WORKED)))
     chain = Board(line, limit=max(np.size(value) for value in line.values) + 1).work()
     shown = {id(value) for value in _shown(chain)}
-    values = zip(line.values, worked, strict=True)
-    return tuple(is_worked and id(value) in shown for value, is_worked in values)
+    values, written = iter(line.values), []
+
+    def visit(part: Expr, operands: list[bool]) -> bool:
+        """Is it made of nothing but what is written down already?"""
+        moves = not isinstance(part, WORKED) and all(operands)
+        written.append(id(next(values)) in shown and not moves)
+        return written[-1] or moves
+
+    fold(line.expr, visit)
+    return tuple(written)
 
 
 def _shown(chain: Chain) -> Iterator[Array]:

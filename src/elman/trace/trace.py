@@ -183,7 +183,9 @@ class Trace:
         A trace of some steps, or of some names, shows those.
         """
         digits, steps = digits or Digits(), self.shown()
-        made = document(steps, self.text, digits.limit)
+        known = self.known()
+        wide = {left.name for left, value in known.items() if value.ndim > 1 and value.size > 1}
+        made = replace(document(steps, self.text, digits.limit), matrices=frozenset(wide))
         if self.backward is not None:
             back = (self.backward, self.selection, digits.limit, len(self.steps))
             made = replace(made, sections=(*made.sections, *backward_sections(*back)))
@@ -336,7 +338,7 @@ class Trace:
         for step in (self.once, *self.steps):
             found |= {read.left: read.value for read in step.reads}
             for line in step.lines:
-                found |= _leaves(line)
+                found |= leaves_of(line)
                 found[line.left] = line.value
         return found | dict(self.backward.known if self.backward else {})
 
@@ -359,7 +361,7 @@ def _values(steps: Iterable[Step], like: Mapping[str, Array]) -> dict[str, Array
     return {name: a[0] if name in once else np.stack(a) for name, a in found.items()}
 
 
-def _leaves(line: Line) -> dict[Dated, Array]:
+def leaves_of(line: Line) -> dict[Dated, Array]:
     """What a line reads; the number of the step, `t`, has one too."""
     found: dict[Dated, Array] = {}
     values = iter(line.values)

@@ -141,4 +141,9 @@ def build_head(kind: str, head: tuple[object, ...], args: list[Node]) -> Node:
     if kind == "Transpose":
         return node("transpose", args)
     assert kind == "Join", kind
-    return node("concat", [node("fill", (a,), ("1",)) if a.op == "const" else a for a in args])
+    return node("concat", [_as_vector(a) for a in args])
+
+
+def _as_vector(a: Node) -> Node:
+    """A number among the vectors of a list has one entry."""
+    return node("fill", (a,), ("1",)) if a.op == "const" or a.shape == () else a
