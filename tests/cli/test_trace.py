@@ -123,12 +123,12 @@ def test_the_lectures_number_rounded_on_the_way(trace):
     """E3: the notes print .076, the exact value is 0.076958."""
     lstm = ("lstm", "--weights", "lstm.yaml", "--x", ".1,.2")
     out = trace(*lstm, "--round-as-you-go", "--digits", 3).out
-    assert "= 0.076  exact 0.07696, 0.001 off" in out
+    assert "= 0.076  unrounded 0.07696, 0.001 off" in out
     assert out.endswith(
-        "every value rounded to 3 decimals\n  h[1] = 0.076, exactly 0.07696: 0.001 off\n"
+        "every value rounded to 3 decimals\n  h[1] = 0.076, unrounded 0.07696: 0.001 off\n"
     )
     cut = trace(*lstm, "--cut-as-you-go", "--digits", 4).out
-    assert "0.5914  exact 0.591459" in cut and "every value cut off after 4 decimals" in cut
+    assert "0.5914  unrounded 0.591459" in cut and "every value cut off after 4 decimals" in cut
     assert "3 significant digits" in trace(*lstm, "--round-as-you-go", "--significant", 3).out
 
 
@@ -416,6 +416,16 @@ def test_a_sheet_on_other_numbers(trace):
 def test_a_sheet_says_its_own_numbers(trace, more):
     answer = trace("e.sheet.yaml", *more)
     assert answer.code == 2 and "says its own numbers" in " ".join(answer.err.split())
+
+
+def test_weights_as_json(trace):
+    out = trace(*GIVEN).out
+    Path("w.json").write_text('{\n\t"W": [[0.4, 0.3]],\n\t"U": 0.5, "b": 1e-1\n}\n')
+    assert trace("rnn.cell", "--weights", "w.json", "--x", X).out == out
+    Path("w.json").write_text('{"W": [[0.4, 0.3]], "U": 0.5, "b": 0.1, "U": 1}')
+    assert "names U twice" in trace("rnn.cell", "--weights", "w.json", "--x", X).err
+    Path("w.json").write_text('{"W": [[0.4, 0.3],}')
+    assert "w.json is not JSON: line 1" in trace("rnn.cell", "--weights", "w.json", "--x", X).err
 
 
 def test_weights_in_the_place_of_the_cell(trace):

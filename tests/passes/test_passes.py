@@ -151,3 +151,16 @@ def test_what_is_saved_has_a_name_of_its_own():
 def test_a_delay_is_a_chain():
     cell = infer_shapes(Cell("h[t] = tanh(h[t-3] + x[t])")._reading.cell).cell
     assert [carry.key for carry in system_of(cell).carries] == ["h", "h[t-2]", "h[t-3]"]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("c", marks=pytest.mark.c)])
+@pytest.mark.parametrize(
+    "text", ["h[t] = u * x[t]\ny[t] = h[t-1]\nz[t] = 2 * x[t]", "z[t] = 2 * x[t]\ny[t] = x[t-2]"]
+)
+@pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
+def test_a_state_that_no_cotangent_reaches_has_the_gradient_zero(text, backend):
+    cell = Cell(f"{text}\nreturn y, z")
+    given = {"x": [1.0, 2.0, 3.0]}, dict.fromkeys(cell.parameters, 0.5)
+    found = cell.gradients(*given, cotangents={"z": [1.0, 1.0, 1.0]}, backend=backend)
+    assert found["x"].ravel().tolist() == [2.0, 2.0, 2.0]
+    assert not any(np.any(array) for name, array in found.items() if name != "x")

@@ -71,7 +71,9 @@ def test_two_biases_become_one_by_their_sum():
     assert np.array_equal(own["U_n"], weights["W_hn"])
 
 
-@pytest.mark.parametrize("names", [("lstm", "lstm_gamma"), ("lstm", "lstm_torch")])
+@pytest.mark.parametrize(
+    "names", [("lstm", other) for other in ("lstm_gamma", "lstm_torch", "lstm_concatenated")]
+)
 def test_cells_of_one_function_do_not_differ(names):
     lstm, other = cells(*names)
     x = np.random.default_rng(0).normal(size=(4, 2))

@@ -119,3 +119,12 @@ step 1
        = tanh(0, 0)
        = (0, 0)"""
     )
+
+
+def test_what_was_typed_stands_as_typed_however_few_digits_are_shown():
+    cell = Cell("w: scalar\nu: scalar\nh[t] = tanh(w * x[t] + u * h[t-1])")
+    trace = cell.trace({"x": [1.2345, 2]}, {"w": 0.125, "u": 1 / 3}, {"h": 0.375})
+    text = trace.to_text(digits=2)
+    assert "  x[1] = 1.2345\n  h[0] = 0.375\n" in text
+    assert "= tanh(0.125*1.2345 + 0.33*0.375)" in text  # 1/3 was not typed
+    assert "0.33*0.27" in text  # and h[1] was computed

@@ -67,9 +67,9 @@ def test_the_076_of_the_lectures_is_the_lstm_rounded_to_three_decimals_on_the_wa
         "f": 0.55, "i": 0.591, "o": 0.632, "c_hat": 0.207, "c": 0.122, "h": 0.076
     }  # fmt: skip
     text = rounded.to_text(3)
-    assert "= 0.076  exact 0.07696, 0.001 off" in text
+    assert "= 0.076  unrounded 0.07696, 0.001 off" in text
     assert text.endswith(
-        "every value rounded to 3 decimals\n  h[1] = 0.076, exactly 0.07696: 0.001 off"
+        "every value rounded to 3 decimals\n  h[1] = 0.076, unrounded 0.07696: 0.001 off"
     )
     assert "exact" not in text[: text.index("= 0.076 ")], "the lines before it are right"
     # the other readings of "three digits" give other numbers
@@ -185,8 +185,8 @@ def test_the_backward_pass_is_rounded_too():
         assert 0 <= np.abs(rough.gradients[name] - gradient).max() < 0.005
     assert rough.updated["U_c"].tolist() == [[0.322]]
     text = rough.to_text(3)
-    assert "  E = 0.184, exactly 0.18382: 0.0002 off" in text.split("every value rounded")[1]
-    assert "= -0.194  exact -0.19480, 0.0008 off" in text
+    assert "  E = 0.184, unrounded 0.18382: 0.0002 off" in text.split("every value rounded")[1]
+    assert "= -0.194  unrounded -0.19480, 0.0008 off" in text
 
 
 def test_a_backward_pass_rounded_to_all_digits_is_the_exact_one():

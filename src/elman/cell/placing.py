@@ -14,7 +14,7 @@ from elman.backends.call import number_array
 from elman.cell.public import Cell
 from elman.cell.same import counterparts
 from elman.errors import Fact, WeightProblem, nearest
-from elman.library.weights.cells import FORMS
+from elman.library.weights.cells import FORMS, Form
 
 Array = np.ndarray[Any, Any]
 Slot = tuple[str, str]  # what a weight is (W, U, b, d) and of which gate
@@ -86,11 +86,11 @@ class _Place:
         self.giver, self.cell, self.given, self.whole = giver, cell, given, whole
         self.used: set[str] = set()
         self.remarks: list[str] = []
-        form = FORMS.get(giver.name)
+        form = _form(giver)
         others = {name: slot for f in FORMS.values() for name, slot in f.names().items()}
         own = form.names() if form else {}
         self.slots = {own.get(n, others.get(n, ("", ""))): n for n in given} if form else {}
-        target = FORMS.get(cell.name)
+        target = _form(cell)
         self.wanted: Mapping[str, Slot] = target.names() if target and self.slots else {}
         self.pieces = {} if cell is giver or self.wanted else _pieces(giver, cell)
 
@@ -177,6 +177,12 @@ class _Place:
             rule="A matrix must be given, under its name in one of the cells; biases may be 0.",
             fix=nearest(name, self.given) or None,
         )
+
+
+def _form(cell: Cell) -> Form | None:
+    """The names of a cell's weights by their gates; none where W and U are one matrix."""
+    form = FORMS.get(cell.name)
+    return form if form and form.U else None
 
 
 def _pieces(giver: Cell, cell: Cell) -> dict[str, list[Piece]]:

@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from elman.errors import Fact, FileProblem, NameProblem, WeightProblem, nearest
-from elman.tasks.files import read_yaml
+from elman.tasks.files import read_json, read_yaml
 from elman.tasks.text import read_bytes
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -148,7 +148,8 @@ def _names_of(path: Path) -> list[str]:
 
 def read_weights(path: Path) -> dict[str, Any]:
     """Numbers, lists and matrices by name from a YAML (or JSON) file; E606 names what is none."""
-    value = read_yaml(path)
+    is_json = path.suffix.lower() == ".json"
+    value = read_json(path) if is_json else read_yaml(path)
     if not isinstance(value, dict) or not value:
         raise FileProblem(
             "E606",
@@ -174,7 +175,10 @@ def read_weights(path: Path) -> dict[str, Any]:
 def _check_names(path: Path) -> None:
     """E606 for a name that stands there twice, of which YAML would take the last."""
     first: dict[str, int] = {}
-    tree = yaml.compose(read_bytes(path), Loader=yaml.SafeLoader)
+    try:
+        tree = yaml.compose(read_bytes(path), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # JSON with tabs
+        return
     for key, _ in tree.value if isinstance(tree, yaml.MappingNode) else ():
         name, line = str(key.value), key.start_mark.line + 1
         if name in first:

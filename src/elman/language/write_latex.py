@@ -74,7 +74,7 @@ COMMANDS |= dict.fromkeys(("sigmoid", "logistic", "σ"), r"\sigma")
 _OVER: dict[str | None, list[str]] = {"b": ["per sequence"], "t": ["per step"], None: []}
 _RANKS = ("scalar", "", "matrix")
 _SINGLE = ("sum", "mean", "norm", "dot", "logsumexp")  # functions whose value is one number
-_NUMBERS = ("number", "scalar", "single")
+NUMBERS = ("number", "scalar", "single")
 
 
 def write_latex(reading: Reading | Text, environment: str = "align") -> str:
@@ -176,7 +176,7 @@ class Page:
     def computed(self, equation: Equation) -> str:
         """What a line's value is known to be; at a step a matrix is one by declaration only."""
         kind = self.write(equation.value).kind
-        if kind in _NUMBERS:
+        if kind in NUMBERS:
             return "single"
         return "" if equation.per_step else kind
 
@@ -288,7 +288,7 @@ class Page:
                 return "matrix" if kinds == ["matrix", "matrix"] else ""
             case Binary(op="*") if "scalar" in kinds and set(kinds) <= {"scalar", "number"}:
                 return "scalar"
-        others = set(kinds) - set(_NUMBERS)
+        others = set(kinds) - set(NUMBERS)
         return "single" if not others else "matrix" if others == {"matrix"} else ""
 
 
@@ -416,7 +416,7 @@ def _elementwise(expr: Binary, left: Written, right: Written) -> tuple[str, int]
 
 def _matrix_product(expr: Binary, left: Written, right: Written) -> tuple[str, int]:
     first = right.within(CLOSED)
-    is_seen = left.kind == "matrix" and right.kind not in _NUMBERS
+    is_seen = left.kind == "matrix" and right.kind not in NUMBERS
     if is_seen and not _looks_like_time(left, first):
         return f"{left.within(BESIDE)} {first}", BESIDE
     return f"{left.within(PRODUCT)} {SIGNS['@']} {right.after(BESIDE)}", PRODUCT

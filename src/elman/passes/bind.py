@@ -98,6 +98,15 @@ class _Binding:
             raise ShapeProblem("E208", f"{name}={value!r} is no size", rule=rule)
         self.claim(self.typed.aliases[name], whole, f"{name}={whole}")
 
+    def agrees(self, name: str, rows: int) -> bool:
+        """Does another array say too that the first size of this one is `rows`?"""
+        size = self._shape(name)[0]
+        return any(
+            (size, rows) in zip(self._shape(other), shape, strict=False)
+            for other, shape in self.shapes.items()
+            if other != name
+        )
+
     def missing(self) -> tuple[str, ...]:
         names = dict.fromkeys(_names(self.typed))
         return tuple(name for name in names if name not in self.numbers)
@@ -336,7 +345,9 @@ def _fix(
     shape = (*shapes[args[0]][:-1], shapes[args[1]][0])
     name = args[0].attr.name
     sizes = binding.typed.shape(name)
-    if len(shape) == 2 and sizes[0] != sizes[1] and shapes[args[0]][0] == shape[1]:
+    rows = shapes[args[0]][0]
+    is_square = len(shape) == 2 and sizes[0] == sizes[1]
+    if len(shape) == 2 and not is_square and rows == shape[1] and not binding.agrees(name, rows):
         turned = show(shapes[args[0]][::-1])
         return f"{name} is the other way round: pass it transposed, as {turned}."
     typed = binding.typed.shape(args[0].attr.name)

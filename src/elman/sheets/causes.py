@@ -16,13 +16,14 @@ from elman.sheets.claims import Claim
 from elman.sheets.page import Array, Reckoning
 from elman.sheets.slips import Slips
 from elman.sheets.trials import OFTEN, WEIGHT, Cause, Trials
-from elman.sheets.typos import typos
+from elman.sheets.typos import SHORT, TWICE, UP, typos
 from elman.sheets.verdicts import Judge, Judged
 
 CUT, LOOSE = 0.5, 0.15  # how well a slip's number fits that is cut off, or rounded on the way
 CLEAR = 0.25  # of the distance to the truth: no more may be laid to rounding beside a slip
 SHOWN, ALIKE = 0.3, 0.1  # causes so likely beside the first are named too
 MOST_SHOWN, MOST_ENTRIES = 4, 12
+WEAK = (SHORT, TWICE, UP)  # so rare that a slip in another line may be likelier
 
 
 class Finder:
@@ -57,7 +58,7 @@ class Finder:
         if len(places) == 1:
             near += trials.of_entry(places[0])
         found = [*self.fitting(claim, places, near), *self.typed(claim, places)]
-        if not any(cause.fit >= CUT for cause in found):
+        if not any(cause.fit >= CUT and cause.kind not in WEAK for cause in found):
             found += self.fitting(claim, places, [*trials.hidden, *trials.every_step])
         return _sorted(found)
 

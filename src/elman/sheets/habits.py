@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elman.language.syntax import Binary, Expr
+from elman.language.syntax import Binary, Call, Expr
 from elman.sheets.page import Array, Page, Reckoning, Settle, Settler, in_order_of_work
+from elman.trace.derivatives import canonical
 from elman.trace.leaves import Dated
 from elman.trace.rounding import Rounding, written_down
 from elman.trace.work import work
@@ -130,9 +131,10 @@ class Slack:
             return self.errors.get(expr, none)
         values = self.base.parts(expr)
         most = squares = np.zeros_like(np.asarray(values[-1], dtype=float))
-        for place, part in enumerate(in_order_of_work(expr)[:-1]):
+        parts = in_order_of_work(expr)
+        for place, part in enumerate(parts):
             share = self.errors.get(part, none) if isinstance(part, Dated) else None
-            share = share or self.own(part, values, place)
+            share = share or self.own(part, values, place, is_last=place == len(parts) - 1)
             size = np.broadcast_to(share.most, values[place].shape)
             usual = np.broadcast_to(share.usual, values[place].shape).ravel()
             for entry in np.flatnonzero(size):
@@ -153,16 +155,32 @@ class Slack:
 
         return work(expr, self.base.read, self.base.settle(expr, shifted))[-1]
 
-    def own(self, part: Expr, values: tuple[Array, ...], place: int) -> Error:
-        """How far an operation itself is off by rounding."""
+    def own(self, part: Expr, values: tuple[Array, ...], place: int, is_last: bool) -> Error:
+        """How far an operation itself is off by rounding; of the last, what is in it alone."""
         value = np.asarray(values[place], dtype=float)
         is_sum = isinstance(part, Binary) and part.op in "+-"  # of terms that are rounded already
         if not part.parts or is_sum or _is_short(value, self.decimals):
             return Error(np.zeros(()), np.zeros(()))
-        count = 1
-        if isinstance(part, Binary) and part.op == "@":  # its terms are written down too
-            count += len(np.atleast_1d(values[place - 1]))  # the right operand is worked last
-        return Error(np.asarray(count * self.unit), np.asarray(count**0.5 * self.unit))
+        inside = self.inside(part, value, np.asarray(values[place - 1], dtype=float))
+        return inside if is_last else inside.plus(self.unit)
+
+    def inside(self, part: Expr, value: Array, operand: Array) -> Error:
+        """What is written down within an operation: terms of a product, exponentials.
+
+        `operand` is its last, worked just before it.
+        """
+        if isinstance(part, Binary) and part.op == "@":
+            count = len(np.atleast_1d(operand))
+            return Error(np.asarray(count * self.unit), np.asarray(count**0.5 * self.unit))
+        name = canonical(part.function) if isinstance(part, Call) else ""
+        if name == "sigmoid":  # 1 / (1 + e), of an e = exp(-a) that is rounded
+            return Error(value**2 * self.unit, value**2 * self.unit)
+        if name == "softmax":  # e / (e + others), of es that are rounded
+            scale = self.unit / np.exp(operand).sum(axis=-1, keepdims=True)
+            others = operand.shape[-1] - 1
+            most = (1 - value) + others * value
+            return Error(most * scale, np.hypot(1 - value, others**0.5 * value) * scale)
+        return Error(np.zeros(()), np.zeros(()))
 
 
 def _is_short(value: Array, decimals: int) -> bool:

@@ -153,7 +153,8 @@ def _said_of_entries(claim: Checked) -> Iterator[str]:
             for k in places:
                 yield f"{_entries(claim, [k])}: {verdict}"
                 found = claim.of_entries.get(k, ())
-                said = _causes(found, _digits([claim.entries[k]]))
+                digits = _digits([claim.entries[k]])
+                said = _causes(found, digits, is_apart=len(claim.of_entries) > 1)
                 yield from (f"  {line}" for line in said)
         elif len(places) < len(claim.entries):
             yield f"{_entries(claim, places)}: {verdict}{', ' * bool(how)}{how}"
@@ -170,11 +171,18 @@ def _entries(claim: Checked, places: list[int]) -> str:
     return f"entries {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _causes(causes: Sequence[Cause], digits: int, none: str = NO_CAUSE) -> Iterator[str]:
-    """The causes, one a line; so many digits tell them from chance."""
+def _causes(
+    causes: Sequence[Cause], digits: int, none: str = NO_CAUSE, *, is_apart: bool = False
+) -> Iterator[str]:
+    """The causes, one a line; so many digits tell them from chance.
+
+    Where several entries are wrong, each with a cause of its own (`is_apart`), chance is likelier.
+    """
     if not causes:
         yield none
-    first = "likeliest cause" if digits >= TELLING else "possible cause"
+        return
+    least = TELLING + causes[0].is_far + is_apart
+    first = "likeliest cause" if digits >= least else "possible cause"
     for k, cause in enumerate(causes):
         label = "or" if k else first
         yield f"{label}: {cause.text}" + (f":  {cause.line}" if cause.line else "")

@@ -10,6 +10,8 @@ from elman.trace.plain import write_plain
 
 DROPPED, FACTOR, SIGN = "term dropped", "factor dropped", "sign"
 SHIFTED, OTHER_NAME = "index shifted", "other name"
+EXCHANGED, ROW = "names swapped", "other row"
+OTHER_NUMBER = "other number"
 FUNCTION, LEFT_OUT = "other function", "function left out"
 GATE = "z and 1 - z swapped"
 TRANSPOSED, ELEMENTWISE, ORDER = "transposed", "elementwise product", "order"

@@ -13,7 +13,7 @@ from elman.sheets.page import Array, Page, Reckoning
 from elman.sheets.slip import (
     ELEMENTWISE,
     FACTOR,
-    GATE,
+    LEFT_OUT,
     ORDER,
     OTHER_NAME,
     POINT,
@@ -27,6 +27,7 @@ from elman.sheets.slip import (
 )
 from elman.sheets.slips_inside import calls, numbers, powers, product_terms
 from elman.sheets.slips_sums import products, sums
+from elman.sheets.slips_whole import one_too_many, renamed, swapped_gates, swapped_names
 from elman.trace.leaves import Dated
 
 MOST_PARTS = 400  # of an expression that slips are looked for in
@@ -59,8 +60,17 @@ class Slips:
                 changed = rebuilt(root, path, change.part)
                 label = (change.kind, path, change.label)
                 found.append(Slip(change.kind, change.text, changed, label, change.share))
-        found += self.swapped_gates(root, places)
+        found += self.through(root, left, [part for _, part, _ in places])
         return tuple(slip for slip in found if slip.expr != root)
+
+    def through(self, root: Expr, left: Expr | None, parts: Sequence[Expr]) -> Iterator[Slip]:
+        """The slips that run through a line."""
+        place = self.page.order.get(left) if isinstance(left, Dated) else None
+        yield from swapped_gates(root, parts)
+        yield from swapped_names(root, parts, self.known, self.whole)
+        yield from renamed(root, parts, lambda name: self.names(name, None, place), self.whole)
+        if isinstance(left, Dated) and left in self.known:
+            yield from one_too_many(root, left, self.known[left].shape)
 
     def places(self, root: Expr) -> Iterator[Place]:
         stack: list[Place] = [((), root, None)]
@@ -111,6 +121,10 @@ class Slips:
             if alike and (other.step, other.kind) == (part.step, part.kind):
                 text = f"{plain(other)} is taken for {plain(part)}"
                 yield Change(OTHER_NAME, text, other, other.name)
+        line = self.page.lines.get(part)
+        if line is not None and isinstance(line.expr, Call) and len(line.expr.args) == 1:
+            text = f"{plain(part)} is taken before its {line.expr.function}"
+            yield Change(LEFT_OUT, text, line.expr.args[0], "before", RARE)
         if part in self.page.given and known[part].size == 1 and not _is(parent, "@"):
             for power in (10.0, 0.1):
                 text = f"the decimal point of {plain(part)} is shifted"
@@ -157,15 +171,6 @@ class Slips:
             return
         yield from product_terms(part, matrix, vector)
 
-    def swapped_gates(self, root: Expr, places: Sequence[Place]) -> Iterator[Slip]:
-        """z where 1 - z stands, and 1 - z where z stands."""
-        found = dict.fromkeys(p.parts[1] for _, p, _ in places if is_complement(p))
-        for gate in found:
-            turned = exchanged(root, gate)
-            one = Binary("-", Number(1.0), gate)
-            text = f"{plain(gate)} and {plain(one)} are swapped"
-            yield Slip(GATE, text, turned, (GATE, "both", _undated(gate)))
-
 
 def rebuilt(root: Expr, path: Path, part: Expr) -> Expr:
     """The expression with another part at a place."""
@@ -181,22 +186,3 @@ def rebuilt(root: Expr, path: Path, part: Expr) -> Expr:
 
 def _is(expr: Expr | None, ops: str) -> bool:
     return isinstance(expr, Binary) and expr.op in ops and expr.op != "**"
-
-
-def _undated(expr: Expr) -> str:
-    return expr.name if isinstance(expr, Dated) else plain(expr)
-
-
-def exchanged(root: Expr, gate: Expr) -> Expr:
-    """The expression with `gate` and `1 - gate` in each other's places."""
-    one = Binary("-", Number(1.0), gate)
-
-    def visit(expr: Expr) -> Expr:
-        if expr == one:
-            return gate
-        if expr == gate:
-            return one
-        parts = [visit(part) for part in expr.parts]
-        return remake(expr, parts) if parts else expr
-
-    return visit(root)

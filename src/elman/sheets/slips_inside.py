@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -16,8 +17,11 @@ from elman.sheets.slip import (
     DROPPED,
     FUNCTION,
     LEFT_OUT,
+    ORDER,
+    OTHER_NUMBER,
     POINT,
     POWER,
+    ROW,
     SIGN,
     Change,
     plain,
@@ -47,7 +51,12 @@ OTHERS = {  # what a function is taken for
 SAME = {"σ": "sigmoid", "logistic": "sigmoid", "ReLU": "relu"}  # other spellings
 TURNS = ("sin", "cos", "tan")  # of an angle
 INNER = 0.4  # a slip in one term of a product, beside one of the whole product
-SLIPS_OF_TERMS = ((DROPPED, 0.0, "is left out"), (SIGN, -1.0, "has the other sign"))
+SLIPS_OF_TERMS = (
+    (DROPPED, 0.0, "is left out"),
+    (SIGN, -1.0, "has the other sign"),
+    (POINT, 10.0, "is ten times as large"),
+    (POINT, 0.1, "is a tenth"),
+)
 MOST_COLUMNS, MOST_ENTRIES = 16, 36  # of a matrix whose terms are tried one by one
 
 
@@ -75,12 +84,14 @@ def _derivatives(part: Call, name: str) -> Iterator[Change]:
     one, square = Number(1.0), Binary("**", part, Number(2.0))
     if name == "tanh":
         yield Change(DERIVATIVE, "the derivative of tanh is taken", Binary("-", one, square))
+    if name in ("sigmoid", "softmax"):
+        turned = Call(part.function, (Unary("-", part.args[0]),))
+        right, wrong = ("exp(a)", "exp(-a)") if name == "softmax" else ("exp(-a)", "exp(a)")
+        text = f"{wrong} is taken for {right} within {part.function}"
+        yield Change(SIGN, text, turned, "exponent")
     if name == "sigmoid":
         slope = Binary("*", part, Binary("-", one, part))
         yield Change(DERIVATIVE, f"the derivative of {part.function} is taken", slope)
-        turned = Call(part.function, (Unary("-", part.args[0]),))
-        text = f"exp(a) is taken for exp(-a) within {part.function}"
-        yield Change(SIGN, text, turned, "exponent")
 
 
 def _bases(part: Call, name: str, inner: Expr) -> Iterator[Change]:
@@ -119,8 +130,12 @@ def powers(part: Binary) -> Iterator[Change]:
 
 
 def numbers(part: Number) -> Iterator[Change]:
-    """A decimal point shifted, of a number that has one."""
+    """A decimal point shifted, of a number that has one; of a whole one, half and double."""
     if part.value == int(part.value):
+        for factor in (0.5, 2.0) if part.value > 1 else ():
+            other = Number(part.value * factor)
+            text = f"{as_text(other.value, 12)} is taken for {as_text(part.value, 12)}"
+            yield Change(OTHER_NUMBER, text, other, factor)
         return
     for power in (10, 100, 0.1, 0.01):
         other = Number(float(f"{part.value * power:.15g}"))
@@ -138,14 +153,35 @@ def product_terms(part: Binary, matrix: Array, vector: Array) -> Iterator[Change
         for kind, factor, what in SLIPS_OF_TERMS:
             changed = matrix.copy()
             changed[..., j] *= factor
-            yield Change(kind, f"{term} {what}", _put(part, changed), ("column", j), INNER)
+            yield Change(kind, f"{term} {what}", _put(part, changed), ("column", j, factor), INNER)
         alone = np.zeros_like(matrix)
         alone[..., j] = matrix[..., j]
         text = f"of {whole} only the term of entry {j + 1} is taken"
         if np.count_nonzero(vector) > 2:
             yield Change(DROPPED, text, _put(part, alone), ("only", j), INNER)
+    for a, b in itertools.combinations(range(vector.size), 2):
+        order = [*range(vector.size)]
+        order[a], order[b] = b, a
+        text = f"entries {a + 1} and {b + 1} of {plain(part.right)} are swapped in {whole}"
+        yield Change(ORDER, text, _put(part, matrix[..., order]), ("columns", a, b), INNER)
     if matrix.ndim == 2 and matrix.shape[0] > 1 and matrix.size <= MOST_ENTRIES:
+        yield from _rows(part, matrix)
         yield from _entry_terms(part, matrix, vector)
+
+
+def _rows(part: Binary, matrix: Array) -> Iterator[Change]:
+    """A row in the place of another, or each in the other's."""
+    whole = plain(part.left)
+    for i, j in itertools.permutations(range(matrix.shape[0]), 2):
+        changed = matrix.copy()
+        changed[i] = matrix[j]
+        text = f"row {j + 1} of {whole} is taken for row {i + 1}"
+        yield Change(ROW, text, _put(part, changed), (i, j), INNER)
+        if i < j:
+            changed = matrix.copy()
+            changed[[i, j]] = matrix[[j, i]]
+            text = f"rows {i + 1} and {j + 1} of {whole} are swapped"
+            yield Change(ROW, text, _put(part, changed), ("both", i, j), INNER)
 
 
 def _entry_terms(part: Binary, matrix: Array, vector: Array) -> Iterator[Change]:
@@ -159,7 +195,7 @@ def _entry_terms(part: Binary, matrix: Array, vector: Array) -> Iterator[Change]
             changed = matrix.copy()
             changed[i, j] *= factor
             text = f"{where} the term {product} {what}"
-            yield Change(kind, text, _put(part, changed), (i, j), INNER)
+            yield Change(kind, text, _put(part, changed), (i, j, factor), INNER)
 
 
 def _put(part: Binary, matrix: Array) -> Binary:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from elman.language.syntax import Binary, Expr, Number, Unary
+from elman.language.syntax import Binary, Call, Expr, Number, Unary
 from elman.sheets.slip import (
+    BRACKETS,
     DERIVATIVE,
     DROPPED,
     FACTOR,
@@ -43,12 +44,62 @@ def sums(part: Binary) -> Iterator[Change]:
         if len(terms) > 2:
             text = f"only {plain(term)} is taken"
             yield Change(DROPPED, text, summed([terms[k]]), ("only", k), RARE)
-    if len(terms) == 2:
-        product = Binary("*", part.left, part.right)
-        yield Change(OPERATOR, f"{plain(product)} is worked for {plain(part)}", product)
+    for k in range(len(terms) - 1):
+        (_, a), (_, b) = terms[k : k + 2]
+        product = Binary("*", a, b)
+        changed = summed([*terms[:k], (terms[k][0], product), *terms[k + 2 :]])
+        pair = summed([(True, a), (terms[k + 1][0] == terms[k][0], b)])
+        share = 1.0 if len(terms) == 2 else RARE
+        text = f"{plain(product)} is worked for {plain(pair)}"
+        yield Change(OPERATOR, text, changed, k, share)
+    yield from late_brackets(terms)
     if len(terms) == 2 and part.op == "-":
         turned = [(False, part.left), (True, part.right)]
         yield Change(ORDER, f"{plain(part)} is turned round", summed(turned))
+
+
+def late_brackets(terms: Sequence[Signed]) -> Iterator[Change]:
+    """a * b + c worked as a * (b + c), where the two stand side by side."""
+    for k in range(len(terms) - 1):
+        (is_added, product), (is_next_added, term) = terms[k : k + 2]
+        if isinstance(product, Binary) and product.op == "*":
+            inner = summed([(True, product.right), (is_next_added == is_added, term)])
+            changed = Binary("*", product.left, inner)
+            text = f"{plain(changed)} is worked, with brackets that are not there"
+            rest = summed([*terms[:k], (is_added, changed), *terms[k + 2 :]])
+            yield Change(BRACKETS, text, rest, k, RARE)
+
+
+def lost_brackets(factors: Sequence[Signed]) -> Iterator[Change]:
+    """(a + b) * c worked as a + b * c, and c * (a + b) as c * a + b."""
+    for k, (is_times, factor) in enumerate(factors):
+        terms = signed_terms(factor)
+        rest = [*factors[:k], *factors[k + 1 :]]
+        if len(terms) < 2 or not is_times or not rest:
+            continue
+        for place in (0, len(terms) - 1):
+            is_added, term = terms[place]
+            scaled = multiplied([(True, term), *rest])
+            kept = summed([*terms[:place], (is_added, scaled), *terms[place + 1 :]])
+            text = f"{plain(kept)} is worked, without the brackets"
+            yield Change(BRACKETS, text, kept, (k, place), RARE)
+
+
+def swallowed(factors: Sequence[Signed]) -> Iterator[Change]:
+    """o * f(c) worked as f(o * c), and g * v**2 as (g * v)**2."""
+    for k, (is_times, factor) in enumerate(factors):
+        rest = [*factors[:k], *factors[k + 1 :]]
+        if not is_times or not rest:
+            continue
+        if isinstance(factor, Call) and len(factor.args) == 1:
+            inner = multiplied([*rest, (True, factor.args[0])])
+            changed: Expr = Call(factor.function, (inner,))
+        elif isinstance(factor, Binary) and factor.op == "**":
+            changed = Binary("**", multiplied([*rest, (True, factor.left)]), factor.right)
+        else:
+            continue
+        text = f"{plain(changed)} is worked, the brackets around all"
+        yield Change(BRACKETS, text, changed, ("all", k), RARE)
 
 
 def signed_terms(expr: Expr) -> list[Signed]:
@@ -95,6 +146,8 @@ def products(part: Binary, gates: frozenset[str]) -> Iterator[Change]:
     if len(factors) == 2 and part.op == "*":
         total = Binary("+", part.left, part.right)
         yield Change(OPERATOR, f"{plain(total)} is worked for {plain(part)}", total, "+")
+    yield from lost_brackets(factors)
+    yield from swallowed(factors)
     yield from derivatives(factors)
 
 

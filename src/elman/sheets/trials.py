@@ -59,6 +59,9 @@ class Cause:
     line: str = ""
     label: tuple[object, ...] = ()  # the same for the same slip in other lines and at other steps
     fit: float = 1.0
+    is_far: bool = (
+        False  # of another line or of all steps: so many are tried that some fit by chance
+    )
 
 
 class Trials:
@@ -206,7 +209,8 @@ class Trials:
         name = left.name if isinstance(left, Dated) else ""
         is_shown = not any(isinstance(part, Shown) for part in walk(slip.expr))
         line = f"{plain(left)} = {plain(slip.expr)}" if is_shown else ""
-        return Cause(slip.kind, slip.text + where, weight, value, line, (name, *slip.label))
+        label = (name, *slip.label)
+        return Cause(slip.kind, slip.text + where, weight, value, line, label, is_far=bool(where))
 
 
 def _entries(kind: str, found: Sequence[tuple[str, Any]], exact: list[float]) -> Iterator[Cause]:

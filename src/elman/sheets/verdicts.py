@@ -185,9 +185,12 @@ class _Ways:
         for habit in habits(max(number.decimals, 0)):
             is_coarse = habit.rounding.digits < number.decimals
             value = self.value(habit, from_claims)[place]
+            source = " from the printed values" if from_claims else ""
             if number.rounds(value) or (number.cuts(value) and not is_coarse):
-                source = " from the printed values" if from_claims else ""
                 return f"by {habit.words}{source}", habit.rounding.digits
+            if not is_coarse and number.rounds(habit.rounding.number(value)):  # .3445, .345
+                again = f" and then to {number.decimals}"
+                return f"by {habit.words}{again}{source}", habit.rounding.digits
         return None
 
     @functools.cached_property

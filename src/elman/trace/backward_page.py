@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from elman.trace.backward import Backward
-from elman.trace.board import Board
+from elman.trace.board import Board, Manner
 from elman.trace.document import Chain, Given, Item, Remark, Section
 from elman.trace.factors import Factors
 from elman.trace.leaves import SINCE, Dated
@@ -14,7 +14,7 @@ from elman.trace.worked import Line, Step
 
 
 def backward_sections(
-    found: Backward, selection: Selection, limit: int, count: int
+    found: Backward, selection: Selection, manner: Manner, count: int
 ) -> tuple[Section, ...]:
     """The loss, the steps from the last one, what they add up to, and what it means.
 
@@ -22,17 +22,17 @@ def backward_sections(
     """
 
     def chains(lines: Iterable[Line]) -> tuple[Chain, ...]:
-        return tuple(Board(line, limit).work() for line in selection.lines(lines))
+        return tuple(Board(line, manner).work() for line in selection.lines(lines))
 
     steps = selection.backwards(found.steps)
     sections = [
-        Section("loss", (Board(found.loss, limit).work(),) if found.loss else ()),
+        Section("loss", (Board(found.loss, manner).work(),) if found.loss else ()),
         *(Section(_title(step), chains(step.lines)) for step in steps),
         Section("gradients", chains(found.totals)),
         Section("a step of learning", chains(found.updates)),
     ]
     factors = [each for each in found.factors if selection.names in (None, (each.state,))]
-    items = tuple(item for each in factors for item in _factors(each, limit, count))
+    items = tuple(item for each in factors for item in _factors(each, manner, count))
     return (*sections, Section("how the gradient fades or grows", items))
 
 
@@ -40,9 +40,9 @@ def _title(step: Step) -> str:
     return f"step {step.number}, backwards" if step.number else "before step 1, backwards"
 
 
-def _factors(found: Factors, limit: int, count: int) -> Iterable[Item]:
+def _factors(found: Factors, manner: Manner, count: int) -> Iterable[Item]:
     lines = [*found.lines, *([found.product] if found.product else [])]
-    yield from (Board(line, limit).work() for line in lines)
+    yield from (Board(line, manner).work() for line in lines)
     if found.along_all is not None:
         others = f"through {', '.join(found.others)} too" if found.others else "added up"
         left = Dated(found.state, count, f"{SINCE}0")

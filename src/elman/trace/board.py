@@ -50,16 +50,37 @@ class Part:
         return self.looks[min(line, len(self.looks) - 1)]
 
     @property
+    def is_given(self) -> bool:
+        """A number as it was given, and not worked out."""
+        last = self.looks[-1]
+        return isinstance(last, Shown) and last.given
+
+    @property
     def is_plain(self) -> bool:
         """A value as it was read: nothing has to be worked out."""
         return len(self.looks) == 1 and not isinstance(self.expr, Binary)
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How many entries of a vector are all shown, and which names stand for numbers as given."""
+
+    limit: int = LIMIT
+    given: frozenset[str] = frozenset()
+
+    def is_given(self, expr: Expr) -> bool:
+        """A weight, an input, what was before step 1, a number of the equation itself."""
+        if not isinstance(expr, Dated):
+            return True
+        is_first = expr.step is None or expr.step < 1
+        return not expr.kind and (is_first or expr.name in self.given)
+
+
 class Board:
     """One equation at one step."""
 
-    def __init__(self, line: Line, limit: int = LIMIT) -> None:
-        self.line, self.limit = line, limit
+    def __init__(self, line: Line, manner: Manner | None = None) -> None:
+        self.line, self.manner = line, manner or Manner()
         self.expr = dated(line.expr, line.step)
         self.beside: dict[Expr, Chain] = {}
         self.spine = _outer_sum(self.expr)
@@ -77,12 +98,11 @@ class Board:
     def part(self, expr: Expr, value: Array, parts: list[Part]) -> Part:
         match expr:
             case Number() | Name() | At() | Dated():
-                is_given = not isinstance(expr, Dated) or (expr.step is None and not expr.kind)
-                return Part(expr, value, (Shown(value, is_given),))
+                return Part(expr, value, (Shown(value, self.manner.is_given(expr)),))
             case Shown():
                 return Part(expr, value, (replace(expr, value=value),))
             case Transpose() | Join() | Entries() if all(part.is_plain for part in parts):
-                return Part(expr, value, (Shown(value),))
+                return Part(expr, value, (Shown(value, all(part.is_given for part in parts)),))
             case Entries() if len(parts[0].looks) == 1:  # of what is worked beside the equation
                 return Part(expr, value, (Shown(value),))
             case Binary(op="@"):
@@ -108,7 +128,7 @@ class Board:
         if not right.is_plain and right.value.ndim == 1 and len(right.looks) > 1:
             self.beside[right.expr] = Chain(right.expr, right.looks)
         result = Shown(value)
-        terms = self.written_out(left.value, right.value)
+        terms = self.written_out(left, right)
         if terms and (expr is self.expr or value.size == 1):
             return Part(expr, value, (terms, result), merges=True)
         if expr is self.expr:
@@ -116,34 +136,39 @@ class Board:
         self.beside[expr] = Chain(expr, (terms, result) if terms else (result,))
         return Part(expr, value, (result,))
 
-    def written_out(self, left: Array, right: Array) -> Expr | None:
+    def written_out(self, first: Part, second: Part) -> Expr | None:
         """`0.5*1 + 0.1*2`, or a vector of such sums; None where the result has more axes."""
+        left, right = first.value, second.value
         if left.ndim + right.ndim > 3 or left.shape[-1] == 0:
             return None
         rows = left if left.ndim == 2 else left[None]
         columns = right.T if right.ndim == 2 else right[None]
         pairs = [(row, column) for row in rows for column in columns]
-        sums = tuple(self.terms(row, column) for row, column in _ends(pairs, self.limit))
+        given = first.is_given, second.is_given
+        sums = tuple(self.terms(*pair, given) for pair in _ends(pairs, self.manner.limit))
         return sums[0] if len(pairs) == 1 else Rows(sums, len(pairs))
 
-    def terms(self, row: Array, column: Array) -> Expr:
+    def terms(self, row: Array, column: Array, given: tuple[bool, bool]) -> Expr:
         products = [
-            Binary("*", Shown(a, given=True), Shown(b))
-            for a, b in _ends(list(zip(row, column, strict=True)), self.limit)
+            Binary("*", Shown(a, given[0]), Shown(b, given[1]))
+            for a, b in _ends(list(zip(row, column, strict=True)), self.manner.limit)
         ]
         return products[0] if row.size == 1 else Terms(tuple(products), row.size)
 
 
-def document(steps: Iterable[Step], text: Text, limit: int = LIMIT) -> Document:
+def document(steps: Iterable[Step], text: Text, manner: Manner) -> Document:
     """Steps as sections: what each reads, then its equations worked."""
-    return Document(tuple(_section(step, limit) for step in steps), text=text)
+    return Document(tuple(_section(step, manner) for step in steps), text=text)
 
 
-def _section(step: Step, limit: int) -> Section:
+def _section(step: Step, manner: Manner) -> Section:
     is_once = step.number == 0
-    reads = tuple(Given(r.left, r.value, r.comment, is_given=is_once) for r in step.reads)
+    reads = tuple(
+        Given(r.left, r.value, r.comment, is_given=is_once or manner.is_given(r.left))
+        for r in step.reads
+    )
     title = "before step 1" if is_once else f"step {step.number}"
-    return Section(title, (*reads, *(Board(line, limit).work() for line in step.lines)))
+    return Section(title, (*reads, *(Board(line, manner).work() for line in step.lines)))
 
 
 def _remade(expr: Expr, parts: list[Expr]) -> Expr:

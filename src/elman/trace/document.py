@@ -70,17 +70,29 @@ class Section:
 class Document:
     """Sections under a title; `text` are the equations, which say what each name is.
 
-    `matrices` are the names whose values turned out to be some.
+    `matrices` are the names whose values turned out to be some, `singles` those of which every
+    value, and every derivative, is one number.
     """
 
     sections: tuple[Section, ...]
     title: str = ""
     text: Text = field(default=Text(()))
     matrices: frozenset[str] = frozenset()
+    singles: frozenset[str] = frozenset()
 
     def kinds(self, known: Mapping[str, str]) -> dict[str, str]:
-        """What is known of names, and which of them are matrices."""
-        return {**known, **dict.fromkeys(self.matrices, "matrix")}
+        """What is known of names, and which of them are matrices or single numbers."""
+        plain = {name for name in self.singles if known.get(name) != "scalar"}
+        found = dict.fromkeys(self.matrices, "matrix") | dict.fromkeys(plain, "single")
+        return {**known, **found}
+
+
+def shaped(document: Document, known: Mapping[Dated, Array]) -> Document:
+    """The document, with what the shapes of all values say of the names."""
+    wide = {left.name for left, value in known.items() if value.ndim > 1 and value.size > 1}
+    several = {left.name for left, value in known.items() if value.size > 1}
+    singles = {left.name for left in known} - several
+    return replace(document, matrices=frozenset(wide), singles=frozenset(singles))
 
 
 def blanked(document: Document) -> Document:

@@ -15,6 +15,7 @@ from elman.trace.glosses import typeset
 from elman.trace.leaves import UPDATED, Dated
 from elman.trace.mathml import GAP, MathML, sign
 from elman.trace.numbers import Digits
+from elman.trace.text import NUMBERED
 
 TITLE = "Worked example"
 # what a whole page has besides the style of a trace
@@ -123,7 +124,8 @@ class _Page:
             case Table():
                 return self.table(item)
         assert isinstance(item, Remark), item
-        return f"<p>{self.said(item.text)}</p>"
+        what = ' class="numbered"' if NUMBERED.match(item.text) else ""
+        return f"<p{what}>{self.said(item.text)}</p>"
 
     def said(self, text: str) -> str:
         return typeset(text, escape, lambda name: _math(self.maths.write(name)))

@@ -13,6 +13,7 @@ from elman.trace.latex_breaks import breadth
 from elman.trace.latex_letters import in_text
 from elman.trace.latex_math import WIDEST, Formulas
 from elman.trace.numbers import Digits
+from elman.trace.text import NUMBERED
 
 # A document that is under way has both commands forbidden alike; before it they differ.
 HEAD = r"""% A worked example. It compiles alone with pdflatex; a document with \usepackage{amsmath}
@@ -30,6 +31,8 @@ HEAD = r"""% A worked example. It compiles alone with pdflatex; a document with 
   \setlength{\mathindent}{2em}
   \def\elmanend{\end{document}}
   \begin{document}
+  \abovedisplayskip=6pt plus 2pt minus 3pt
+  \belowdisplayskip=\abovedisplayskip
 \fi"""
 TAIL = r"\elmanend"
 # what cannot be broken is set smaller: up to how many digits each size of letters holds
@@ -96,7 +99,8 @@ class _Page:
             case Table():
                 return self.table(item)
         assert isinstance(item, Remark), item
-        return self.said(item.text)
+        hang = r"\hangindent=1.5em " if NUMBERED.match(item.text) else ""
+        return hang + self.said(item.text)
 
     def said(self, text: str) -> str:
         return typeset(text, in_text, lambda name: f"${self.formulas.write(name)}$")

@@ -16,6 +16,8 @@ INNERMOST = re.compile(rf"\\begin\{{(\w+)\}}{COLUMN}((?:(?!\\begin).)*?)\\end\{{
 FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 LOW = re.compile(r"[_^](?:\{([^{}]*)\}|(\\[A-Za-z]+|[^{}\\]))")
 FONT = re.compile(r"\\(?:text|mathit|mathrm|operatorname|hat|tilde|bar|underline)\{([^{}]*)\}")
+GAP = re.compile(r"\\rule\{0pt\}\{\d+mm\}\\hspace\{(\d+)mm\}")  # a line to write on
+DIGIT = 2  # millimetres
 ROOM = "0"  # a letter would be taken for the end of a command
 SPACE = {r"\qquad": 4 * ROOM, r"\quad": 2 * ROOM}
 TIMES = re.compile(r"\s*\\cdot\s")  # with the points of its numbers it is as wide as a digit
@@ -32,6 +34,7 @@ def breadth(latex: str) -> int:
     (11, 8)
     """
     before = None
+    latex = GAP.sub(lambda m: ROOM * -(-int(m[1]) // DIGIT), latex)
     while latex != before:
         before = latex
         latex = INNERMOST.sub(_broadest, latex)

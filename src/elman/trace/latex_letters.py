@@ -33,7 +33,6 @@ SPECIAL |= {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
 }
 # signs that pdflatex knows in a text, or in a formula
 SIGNS = {"–": "--", "—": "---", "…": r"\dots{}", "“": "``", "”": "''", "\u2018": "`", "’": "'"}
@@ -44,19 +43,28 @@ HIGH = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 LOW = "₀₁₂₃₄₅₆₇₈₉"
 SIGNS |= {letter: f"$^{k}$" for k, letter in enumerate(HIGH)}
 SIGNS |= {letter: f"$_{k}$" for k, letter in enumerate(LOW)}
-LATIN = re.compile("[\u00a1-\u00ac\u00ae-\u017f]")  # what fonts in the encoding T1 hold
+LATIN = re.compile("[\u00a1-\u00ac\u00ae-\u017f]")
+LACKED = re.compile("[ĦħĸĿŀŉŦŧſ]")  # of those letters, what no font holds
+ONLY_T1 = re.compile("[«»ÐÞðþĄąĐđĘęĮįŊŋŲų]")  # what fonts hold in the encoding T1 only
+QUOTE = re.compile(r'(?P<opening>(?<![^\s(\[{])"(?=\S))|"')
 
 
 def in_ascii(formula: str) -> str:
     r"""A formula without letters that LaTeX may lack.
 
-    >>> in_ascii("ĉ_2"), in_ascii(r"\mathit{Γ\_u}"), in_ascii("я")
-    ('\\hat{c}_2', '\\mathit{{\\Gamma}\\_u}', '\\mathit{ya}')
+    >>> in_ascii("ĉ_2"), in_ascii("W_ĉ"), in_ascii(r"\mathit{Γ\_u}"), in_ascii("я")
+    ('\\hat{c}_2', 'W_{\\hat{c}}', '\\mathit{{\\Gamma}\\_u}', '\\mathit{ya}')
     """
     if formula.isascii():
         return formula
     formula = unicodedata.normalize("NFC", formula)
-    return re.sub("[^\x00-\x7f]", lambda found: _letter(found[0]), formula)
+    return re.sub("([_^]?)([^\x00-\x7f])", lambda found: found[1] + _held(*found.groups()), formula)
+
+
+def _held(sign: str, letter: str) -> str:
+    """A letter; as an index it has braces around its accent."""
+    written = _letter(letter)
+    return f"{{{written}}}" if sign and written[0] != "{" else written
 
 
 @functools.cache
@@ -69,7 +77,7 @@ def _letter(letter: str) -> str:
         for mark in marks:
             base = rf"\{ACCENTS[mark]}{{{base}}}"
         return base
-    if LATIN.fullmatch(letter):
+    if LATIN.fullmatch(letter) and not LACKED.match(letter) and not ONLY_T1.match(letter):
         return rf"\text{{{letter}}}"
     word = unicodedata.name(letter, f"U{ord(letter):X}").split()[-1].lower()
     return rf"\mathit{{{word.replace('-', '')}}}"
@@ -78,10 +86,12 @@ def _letter(letter: str) -> str:
 def in_text(text: str) -> str:
     r"""A sentence as LaTeX prints it; signs that its fonts lack stand by their numbers.
 
-    >>> in_text("50% of h_t: α → 1"), in_text("心")
-    ('50\\% of h\\_t: $\\alpha$ $\\to$ 1', '[U+5FC3]')
+    >>> in_text("50% of h_t: α → 1"), in_text("心"), in_text('the word "love"')
+    ('50\\% of h\\_t: $\\alpha$ $\\to$ 1', '[U+5FC3]', "the word ``love''")
     """
-    return "".join(map(_in_text, unicodedata.normalize("NFC", re.sub(r"\s+", " ", text))))
+    text = unicodedata.normalize("NFC", re.sub(r"\s+", " ", text))
+    text = QUOTE.sub(lambda found: "“" if found["opening"] else "”", text)
+    return "".join(map(_in_text, text))
 
 
 @functools.cache
@@ -94,4 +104,7 @@ def _in_text(letter: str) -> str:
         return SIGNS[letter]
     if letter in LETTERS:
         return f"${LETTERS[letter]}$"
-    return letter if LATIN.fullmatch(letter) else f"[U+{ord(letter):04X}]"
+    if ONLY_T1.match(letter):
+        return rf"{{\fontencoding{{T1}}\selectfont {letter}}}"
+    is_held = LATIN.fullmatch(letter) and not LACKED.match(letter)
+    return letter if is_held else f"[U+{ord(letter):04X}]"

@@ -17,6 +17,7 @@ from elman.language.write_latex import (
     BESIDE,
     CLOSED,
     COMMANDS,
+    NUMBERS,
     PRODUCT,
     SIGNED,
     SUM,
@@ -26,7 +27,7 @@ from elman.language.write_latex import (
 )
 from elman.trace.board import ENDS
 from elman.trace.document import Array, Chain, Document, Given
-from elman.trace.entries import TALL, Listed, entries
+from elman.trace.entries import TALL, Listed, entries, laid_out
 from elman.trace.latex_breaks import breadth, broken
 from elman.trace.latex_letters import in_ascii
 from elman.trace.leaves import (
@@ -48,6 +49,7 @@ NUMBER, MATRIX = "number", "matrix"  # kinds of `Written`
 WIDEST = 84  # digits that fit beside each other on a page
 BROAD = WIDEST * 2 // 3  # what is broader than this must be broken: no bar stands over it
 INDENT = r"\qquad "
+WORK, ALONE, ENTRY, HIGH = 60, 22, 14, 7  # millimetres that a hand needs to fill a gap
 
 
 class Formulas:
@@ -91,6 +93,8 @@ class Formulas:
                 return Written(f"{parts[0].text}^{{{parts[1].within(SUM)}}}", CLOSED)
             case Binary(op="+") if parts[1].text.startswith("-") and parts[1].level >= SUM:
                 return _negative(self.page, expr, parts)
+            case Binary(op="*" | "@") if _are_single(parts):
+                return _beside(*parts)
         if parts and all(part.kind == NUMBER for part in parts):
             return self.worked(expr, parts)
         return None
@@ -123,15 +127,22 @@ class Formulas:
             return Written(text, CLOSED, kind)
         if name.kind.startswith(SINCE):
             before = self.page.name(name.name, name.kind.removeprefix(SINCE))
-            return Written(_partial(self.page.name(name.name, time), before), CLOSED)
+            is_one = kind in NUMBERS
+            return Written(
+                _partial(self.page.name(name.name, time), before), CLOSED, kind if is_one else ""
+            )
         if name.kind == UPDATED:
             time = r"\text{new}"
         return Written(self.page.name(name.name, time), ATOM, kind)
 
     def gap(self, shape: tuple[int, ...] | None) -> Written:
-        if shape is not None and len(shape) == 1 and 1 < shape[0] <= min(self.digits.limit, TALL):
-            return Written(_column([_line(2)] * shape[0]), VECTOR)
-        return Written(_line(8 if shape is None else 4))
+        tall, wide = laid_out(shape, self.digits.limit)
+        if wide > 1:
+            rows = [" & ".join([_line(ENTRY)] * wide)] * tall
+            return Written(_environment("bmatrix", rows), VECTOR, MATRIX)
+        if tall > 1:
+            return Written(_column([_line(ENTRY)] * tall), VECTOR)
+        return Written(_line(WORK if shape is None else ALONE))
 
     def value(self, value: Array, given: bool = False) -> Written:
         """A number, a column, a matrix; long columns lie as rows."""
@@ -257,6 +268,21 @@ def _function(name: str) -> str:
     return rf"\operatorname{{{plain}}}" + name[len(stem) :]
 
 
+def _are_single(parts: Sequence[Written]) -> bool:
+    """One number times another, and not both of them in digits."""
+    kinds = {part.kind for part in parts}
+    return kinds <= set(NUMBERS) and kinds != {NUMBER}
+
+
+def _beside(left: Written, right: Written) -> Written:
+    """Two numbers, of which one has a name: `w x_1`."""
+    second = right.within(CLOSED)
+    if second[0].isdigit():  # x_1 0.5 would be one number with an index
+        text = rf"{left.within(PRODUCT)} \cdot {right.after(BESIDE)}"
+        return Written(text, PRODUCT, "single")
+    return Written(f"{left.within(BESIDE)} {second}", BESIDE, "single")
+
+
 def _negative(page: Page, expr: Binary, parts: list[Written]) -> Written:
     """`1 + -2` as 1 - 2."""
     first, second = parts
@@ -325,5 +351,5 @@ def _count(count: int) -> str:
 
 
 def _line(length: int) -> str:
-    r"""A line to write on, of so many \quad."""
-    return r"\underline{" + r"\quad" * length + "}"
+    """A line to write on, with the room above it that a hand needs."""
+    return rf"\underline{{\rule{{0pt}}{{{HIGH}mm}}\hspace{{{length}mm}}}}"

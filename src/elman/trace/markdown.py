@@ -9,6 +9,7 @@ from itertools import groupby
 from elman.language.syntax import Expr
 from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Section, Table
 from elman.trace.glosses import typeset
+from elman.trace.latex_breaks import GAP
 from elman.trace.latex_math import Formulas
 from elman.trace.numbers import Digits
 
@@ -22,6 +23,7 @@ REFUSED = (
     (" < ", r" \lt "),
     (" > ", r" \gt "),
 )
+QUAD = 4  # millimetres; GitHub refuses \hspace
 
 
 def write_markdown(document: Document, digits: Digits) -> str:
@@ -111,7 +113,7 @@ class _Page:
 def _accepted(latex: str) -> str:
     for refused, instead in REFUSED:
         latex = latex.replace(refused, instead)
-    return latex
+    return GAP.sub(lambda found: r"\quad" * -(-int(found[1]) // QUAD), latex)
 
 
 def _grid(header: list[str], rows: list[list[str]]) -> str:

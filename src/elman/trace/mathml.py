@@ -6,6 +6,7 @@ One table says for each kind of part how it is set; how tight operators bind, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -30,6 +31,7 @@ from elman.language.write_latex import (
     BESIDE,
     CLOSED,
     COMPARED,
+    NUMBERS,
     PRODUCT,
     REMAINDER,
     SIGNED,
@@ -38,7 +40,7 @@ from elman.language.write_latex import (
 )
 from elman.trace.board import ENDS
 from elman.trace.document import Array, Document
-from elman.trace.entries import TALL, entries
+from elman.trace.entries import TALL, entries, laid_out
 from elman.trace.leaves import (
     GRADIENT,
     INNER,
@@ -58,6 +60,7 @@ VECTOR = ATOM + 1  # what has brackets of its own
 NUMBER, MATRIX = "number", "matrix"
 GAP = '<mspace class="gap"'
 TRANSPOSED = "\u22a4"
+FIGURE = re.compile("(?:<m(?:row|sup)>)*<mn>")
 TIMES, APPLY = "\u2062", "\u2061"  # signs that are heard and not seen
 # operator -> its sign, how tight it binds, and how tight its operands must
 INFIX = {
@@ -114,6 +117,12 @@ def column(cells: Sequence[str], style: str = "vector") -> str:
     """Entries under each other in round brackets."""
     rows = "".join(f"<mtr><mtd>{cell}</mtd></mtr>" for cell in cells)
     return bracketed(f'<mtable class="{style}">{rows}</mtable>')
+
+
+def matrix(rows: Sequence[str]) -> str:
+    """Rows of cells in square brackets."""
+    inner = "".join(f"<mtr>{cells}</mtr>" for cells in rows)
+    return bracketed(f'<mtable class="matrix">{inner}</mtable>', "[]")
 
 
 class MathML:
@@ -173,7 +182,8 @@ class MathML:
             return self.gradient(name.name, time, is_moving, kind)
         if name.kind.startswith(SINCE):
             before = self.name_of(name.name, name.kind.removeprefix(SINCE))
-            return Box(_partial(self.name_of(name.name, time), before), CLOSED)
+            one = kind if kind in NUMBERS else ""
+            return Box(_partial(self.name_of(name.name, time), before), CLOSED, one)
         if name.kind == UPDATED:
             return Box(indexed(self.name_of(name.name), ["<mtext>new</mtext>"]), ATOM, kind)
         return Box(self.name_of(name.name, time), ATOM, kind)
@@ -187,13 +197,14 @@ class MathML:
         return Box(text, CLOSED, kind)
 
     def gap(self, expr: Any, parts: list[Box]) -> Box:
-        shape = expr.shape
-        if shape is not None and len(shape) == 1 and 1 < shape[0] <= min(self.digits.limit, TALL):
-            return Box(
-                column(['<mspace class="gap" width="4em" height="1em"/>'] * shape[0]), VECTOR
-            )
-        width = "16em" if shape is None else "7em"
-        return Box(f'<mspace class="gap" width="{width}" height="1em"/>')
+        shape: tuple[int, ...] | None = expr.shape
+        tall, wide = laid_out(shape, self.digits.limit)
+        if wide > 1:
+            return Box(matrix([f"<mtd>{_line('4em')}</mtd>" * wide] * tall), VECTOR, MATRIX)
+        if tall > 1:
+            return Box(column([_line("4em")] * tall), VECTOR)
+        before = '<mspace width="0.3em"/>'  # after a sign there is no room of itself
+        return Box(row(before, _line("16em" if shape is None else "7em")))
 
     def value(self, value: Array, given: bool = False) -> Box:
         """A number, a column, a matrix; long columns lie as rows."""
@@ -206,8 +217,7 @@ class MathML:
             inner = sign(",").join(self.value(each, given).xml for each in value)
             return Box(bracketed(inner, "[]"), VECTOR, MATRIX)
         if value.ndim == 2:
-            rows = "".join(f"<mtr>{self.cells(each, given)}</mtr>" for each in value)
-            return Box(bracketed(f'<mtable class="matrix">{rows}</mtable>', "[]"), VECTOR, MATRIX)
+            return Box(matrix([self.cells(each, given) for each in value]), VECTOR, MATRIX)
         shown = entries(value, self.digits, given)
         figures = [figure(text).xml for text in shown.texts]
         if shown.count > TALL and not shown.is_elided:
@@ -286,14 +296,14 @@ class MathML:
         return replace(_lead(first, before, shown, right), level=level)
 
     def product(self, op: str, first: Box, second: Box) -> Box:
-        """A matrix or a number stands beside what it multiplies; numbers have a sign."""
-        if first.kind == second.kind == NUMBER:
-            shown = _lead(first, PRODUCT, sign("·"), second.after(CLOSED))
-            return replace(shown, level=PRODUCT)
-        scaled = op == "*" and first.kind in (NUMBER, "scalar")
-        if scaled or (op == "@" and first.kind == MATRIX and second.kind not in (NUMBER, "single")):
-            shown = _lead(first, BESIDE, sign(TIMES), second.after(CLOSED))
-            return replace(shown, level=BESIDE)
+        """A matrix or a number stands beside what it multiplies; digits have a sign before them."""
+        is_single = first.kind in NUMBERS and second.kind in NUMBERS
+        behind = second.after(CLOSED)
+        if is_single and (first.kind == second.kind == NUMBER or FIGURE.match(behind)):
+            return replace(_lead(first, PRODUCT, sign("·"), behind), level=PRODUCT)
+        scaled = is_single or (op == "*" and first.kind in (NUMBER, "scalar"))
+        if scaled or (op == "@" and first.kind == MATRIX and second.kind not in NUMBERS):
+            return replace(_lead(first, BESIDE, sign(TIMES), behind), level=BESIDE)
         shown = _lead(first, PRODUCT, sign("⊙" if op == "*" else "@"), second.after(BESIDE))
         return replace(shown, level=PRODUCT)
 
@@ -357,7 +367,7 @@ def _power(base: Box, above: str) -> str:
 
 def _line(width: str) -> str:
     """Room to write a value into."""
-    return f'{GAP} width="{width}" height="1.2em"></mspace>'
+    return f'{GAP} width="{width}" height="1.6em"/>'
 
 
 def _partial(above: str, below: str) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import unicodedata
 from html import escape
 
 from elman.language.letters import ACCENTS, COMMANDS, GREEK
+from elman.trace.latex_letters import ACCENTS as MARKED
 
 SHORT = re.compile("[a-zA-Z][a-zA-Z0-9]")
 OVER = dict(zip(ACCENTS, "^˜¯˙¨ˇ˘", strict=True))  # noqa: RUF001 - accents over a letter
+MARKS = {mark: OVER[word] for mark, word in MARKED.items() if word in OVER}
+MARKS |= {"\u0300": "`", "\u0301": "\u00b4", "\u030a": "\u02da"}
 LETTERS = GREEK | {
     "varepsilon": "ε",
     "vartheta": "ϑ",
@@ -23,9 +28,22 @@ LETTERS = GREEK | {
 
 
 def identifier(text: str) -> str:
-    """`<mi>h</mi>`, `<mn>2</mn>`."""
-    tag = "mn" if text.isdecimal() else "mi"
-    return f"<{tag}>{escape(LETTERS.get(text, text))}</{tag}>"
+    """`<mi>h</mi>`, `<mn>2</mn>`; a single letter is set in italics, its accent over it."""
+    if text.isdecimal():
+        return f"<mn>{escape(text)}</mn>"
+    letter = unicodedata.normalize("NFC", LETTERS.get(text, text))
+    if len(letter) != 1 or letter.isascii():
+        return f"<mi>{escape(letter)}</mi>"
+    base, *marks = tuple(unicodedata.normalize("NFD", letter))
+    if marks and all(mark in MARKS for mark in marks):
+        return functools.reduce(_under, (MARKS[mark] for mark in marks), identifier(base))
+    # Greek letters lean by themselves, as Latin ones do
+    is_plain = "GREEK" in unicodedata.name(letter, "") or letter.lower() == letter.upper()
+    return f"<mi>{letter}</mi>" if is_plain else f'<mi class="letter">{letter}</mi>'
+
+
+def _under(xml: str, accent: str) -> str:
+    return f'<mover accent="true">{xml}<mo stretchy="false">{accent}</mo></mover>'
 
 
 def math_name(name: str, time: str = "", *, whole: bool = False) -> str:
@@ -70,8 +88,7 @@ def _accented(parts: list[str]) -> list[str]:
     for part in parts:
         is_letter = before in COMMANDS or (len(before) == 1 and before.isalpha())
         if part in OVER and (is_letter or (len(done) == 1 and before not in OVER)):
-            sign = f'<mo stretchy="false">{OVER[part]}</mo>'
-            done[-1] = f'<mover accent="true">{done[-1]}{sign}</mover>'
+            done[-1] = _under(done[-1], OVER[part])
         else:
             done.append(_index(part) if done else identifier(part))
         before = part

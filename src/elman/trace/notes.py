@@ -85,14 +85,14 @@ def _is_weight(left: Dated) -> bool:
 
 
 def distances(lines: Iterable[Line], exact: Iterable[Line], rounding: Rounding) -> dict[Dated, str]:
-    """`exact 0.951769, 0.0002 off` beside each value that rounding on the way has changed."""
+    """`unrounded 0.951769, 0.0002 off` beside each value that rounding on the way has changed."""
     digits = Digits(_further(rounding), rounding.significant)
     truths = {line.left: line.value for line in exact}
     found = {}
     for line in lines:
         truth = truths[line.left]
         if not _same(rounding.nearest.array(truth), line.value):
-            found[line.left] = f"exact {digits.array(truth)}, {_off(line.value, truth)} off"
+            found[line.left] = f"unrounded {digits.array(truth)}, {_off(line.value, truth)} off"
     return found
 
 
@@ -121,7 +121,7 @@ def how_far(lines: Iterable[Line], exact: Iterable[Line], rounding: Rounding) ->
         truth = truths[line.left]
         said = "" if _same(line.value, truth) else f": {_off(line.value, truth)} off"
         value = f"{spelled(line.left)} = {digits.array(line.value)}"
-        remarks.append(Remark(f"{value}, exactly {digits.array(truth)}{said}"))
+        remarks.append(Remark(f"{value}, unrounded {digits.array(truth)}{said}"))
     return Section(f"every value {rounding.words}", tuple(remarks))
 
 

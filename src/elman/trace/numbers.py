@@ -19,6 +19,7 @@ ENDS = 3  # entries shown at the beginning of a longer one
 SMALL, LARGE = 1e-4, 1e9  # below and from here on with an exponent
 KNOWN = 15  # digits of a float64 that mean something: what is computed as 0.125 may be 0.12499...
 GUARD = 4  # of them that are left off at least, where a half is rounded up
+TYPED = 6  # digits of a given number that is shown as it was typed, however few are asked for
 EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
 
 
@@ -35,6 +36,8 @@ class Digits:
     limit: int = LONGEST  # entries of a vector that are all shown
 
     def number(self, value: float, given: bool = False) -> str:
+        if given and _is_short(value):
+            return _as_typed(value)
         if self.significant and math.isfinite(value) and value != 0:
             return _significant(value, self.count, given)
         return number(value, self.count, given)
@@ -57,6 +60,17 @@ class Digits:
             return ", ".join(self.number(each, given) for each in numbers)
         shown = ", ".join(self.number(each, given) for each in numbers[:ENDS])
         return f"{shown}, ..., {self.number(numbers[-1], given)}; {len(numbers)} values"
+
+
+def _is_short(value: float) -> bool:
+    """Was it hardly made by a computation? It has few digits, and no exponent."""
+    if not math.isfinite(value) or not (value == 0 or SMALL <= abs(value) < LARGE):
+        return False
+    return len(Decimal(repr(value)).normalize().as_tuple().digits) <= TYPED
+
+
+def _as_typed(value: float) -> str:
+    return _trimmed(f"{Decimal(repr(value)):f}").removeprefix("-" if value == 0 else "")
 
 
 def number(value: float, digits: int = 4, given: bool = False) -> str:

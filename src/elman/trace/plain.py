@@ -14,6 +14,7 @@ from elman.trace.leaves import Dated, Entries, Gap, Rows, Shown, Terms, spelled
 from elman.trace.numbers import Digits
 
 ATOM, VECTOR = 6, 7  # how tight a number, and a vector with its own brackets, holds together
+MORE = ("elu", "elu'", "layer_norm", "rms_norm", "einsum")  # elu(1, 2) would be of two values
 SUM, PRODUCT = LEVEL["+"], LEVEL["*"]
 WORK, GAP, ENTRY = "_" * 24, "_" * 12, "_" * 6  # what an exercise leaves out
 
@@ -103,12 +104,13 @@ def _worked(expr: Expr, parts: list[_Written], is_tight: bool) -> _Written:
         case Binary(op=op):
             return _Written(_infix(op, parts[0], parts[1], is_tight), LEVEL[op], True, is_tight)
         case Transpose():
-            return _Written(f"{parts[0].text}.T", ATOM, True, is_tight)
+            return _Written(f"{parts[0].within(ATOM)}.T", ATOM, True, is_tight)
         case Join():
             return _Written(f"[{', '.join(part.text for part in parts)}]", ATOM, True, False)
-        case Call(function=function):
-            inner = ", ".join(part.text for part in parts)
-            is_vector = len(parts) == 1 and parts[0].level == VECTOR
+        case Call(function=function, spec=spec):
+            letters = [f'"{spec}"'] if spec else []
+            inner = ", ".join([*letters, *(part.text for part in parts)])
+            is_vector = len(parts) == 1 and parts[0].level == VECTOR and function not in MORE
             text = f"{function}{inner}" if is_vector else f"{function}({inner})"
             return _Written(text, ATOM, True, is_tight)
     assert isinstance(expr, Unary), expr

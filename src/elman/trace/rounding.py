@@ -19,6 +19,7 @@ from elman.trace.worked import Line, Read, Step, dated
 
 Array = np.ndarray[Any, Any]
 WORKED = (Binary, Call)  # a sign, a list or a transpose only moves what is written already
+MANY = 1e5  # of the last place asked for: more need a closer look
 KNOWN = 15  # digits of a float64 that mean something: 0.1 + 0.2 is cut to 0.3, not to 0.2
 
 
@@ -46,9 +47,17 @@ class Rounding:
             return value
         return float(exact.quantize(unit, ROUND_DOWN if self.cut else ROUND_HALF_UP))
 
-    def array(self, value: Array) -> Array:
-        rounded = [self.number(each) for each in value.ravel().tolist()]
-        return np.array(rounded, dtype=float).reshape(value.shape)
+    def array(self, given: Array) -> Array:
+        """Every entry as `number` rounds it; by far most of them at once."""
+        value, unit = np.atleast_1d(given), 10.0**self.digits
+        with np.errstate(all="ignore"):
+            size = np.abs(value) * unit
+            part = size % 0.5  # near 0 or 1/2 a rounding of float64 could decide
+            is_clear = (size < 0.25) | (size < MANY) & (np.abs(part - 0.25) < 0.25 - 1 / MANY)
+            found = np.copysign(np.floor(size + (not self.cut) * 0.5) / unit, value)
+        odd = np.ones_like(is_clear) if self.significant else ~is_clear
+        found[odd] = [self.number(each) for each in value[odd].tolist()]
+        return found.reshape(np.shape(given))
 
     @property
     def nearest(self) -> Rounding:
@@ -90,9 +99,9 @@ class Pencil:
             return self.rounding.array(value) if next(written) else value
 
         values = work(dated(line.expr, line.step), self.read, settle)
-        last = np.broadcast_to(values[-1], line.value.shape) if values[-1].size == 1 else values[-1]
-        self.known[line.left] = last.reshape(line.value.shape)  # of one unit, a row is a number
-        return replace(line, values=(*values[:-1], self.known[line.left]))
+        value = _like(values[-1], line.value)  # of one unit, a row is a number
+        self.known[line.left] = _like(value, self.known.get(line.left, value))  # h[0] may be spread
+        return replace(line, values=(*values[:-1], value))
 
 
 def _like(value: Array, other: Array) -> Array:
@@ -110,7 +119,7 @@ def written_down(line: Line) -> tuple[bool, ...]:
     >>> written_down(line)
     (False, False, True)
     """
-    chain = Board(line, limit=max(np.size(value) for value in line.values) + 1).work()
+    chain = Board(line).work()  # however many terms it writes out, the values are the same
     shown = {id(value) for value in _shown(chain)}
     values, written = iter(line.values), []
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from elman.errors import NameProblem, TimeProblem, nearest
 from elman.language.syntax import walk
 from elman.trace.leaves import Dated
 from elman.trace.worked import Line, Read, Step, dated
-
-Leaf = tuple[str, int | None]  # a name and its step
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,22 @@ class Selection:
     last: int | None = None
 
     def of(self, steps: Iterable[Step]) -> tuple[Step, ...]:
-        """Those steps with those of their lines; what stands before step 1 belongs to all."""
+        """Those steps with those of their lines; what stands before step 1 belongs to all.
+
+        What a shown line reads of one that is not shown is read, like what was given.
+        """
+        steps = tuple(steps)
         kept = [replace(s, lines=self.lines(s.lines)) for s in steps if self._has(s.number)]
         if self.names is None:
             return tuple(kept)
-        used = [{leaf for line in step.lines for leaf in _read_by(line)} for step in kept]
-        always = set().union(*used)  # a constant may be read by any step
+        used = [dict.fromkeys(leaf for line in s.lines for leaf in _read_by(line)) for s in kept]
+        always = {leaf for leaves in used for leaf in leaves}  # a constant may be read by any step
+        once = {line.left: line for s in steps for line in s.lines if not self._shows(line)}
+        moving = {left: once.pop(left) for left in list(once) if left.step is not None}
         return tuple(
-            replace(step, reads=_those(step.reads, own if step.number else always))
+            replace(step, reads=_those(step.reads, own, moving))
+            if step.number
+            else replace(step, reads=_those(step.reads, always, once))
             for step, own in zip(kept, used, strict=True)
         )
 
@@ -43,21 +49,30 @@ class Selection:
 
     def lines(self, lines: Iterable[Line]) -> tuple[Line, ...]:
         """Those of some lines that are shown."""
-        return tuple(line for line in lines if self.names is None or line.name in self.names)
+        return tuple(filter(self._shows, lines))
+
+    def _shows(self, line: Line) -> bool:
+        return self.names is None or line.name in self.names
 
     def _has(self, number: int) -> bool:
         first, last = self.first or 0, self.last or number
         return number == 0 or first <= number <= last
 
 
-def _those(reads: Iterable[Read], used: Container[Leaf]) -> tuple[Read, ...]:
-    return tuple(read for read in reads if (read.left.name, read.left.step) in used)
+def _those(
+    reads: Iterable[Read], used: Collection[Dated], hidden: Mapping[Dated, Line]
+) -> tuple[Read, ...]:
+    """What is used: of the reads, and then of the lines that are not shown."""
+    kept = [read for read in reads if read.left in used]
+    known = {read.left for read in kept}
+    lines = (hidden[leaf] for leaf in used if leaf in hidden and leaf not in known)
+    return (*kept, *(Read(line.left, line.value, line.comment) for line in lines))
 
 
-def _read_by(line: Line) -> set[Leaf]:
-    """What a line reads, by name and step."""
-    leaves = [leaf for leaf in walk(dated(line.expr, line.step)) if isinstance(leaf, Dated)]
-    return {(leaf.name, None if leaf.name == "t" else leaf.step) for leaf in leaves}
+def _read_by(line: Line) -> list[Dated]:
+    """What a line reads; the number of the step is one for all of them."""
+    leaves = (leaf for leaf in walk(dated(line.expr, line.step)) if isinstance(leaf, Dated))
+    return [replace(leaf, step=None) if leaf.name == "t" else leaf for leaf in leaves]
 
 
 def chosen_names(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from elman.trace.plain import changing, write_plain
 WIDEST = 80  # columns that a line fills before it is broken
 INDENT = "  "
 BESIDE = 5  # columns that a product worked beside an equation stands further in
+NUMBERED = re.compile(r"\d+\. (?=\S)")
 NARROWEST = 20  # columns that are worth beginning a gloss in
 
 # what a piece of a line is, for those who colour it
@@ -61,8 +63,17 @@ class _Page:
             case Chain():
                 return self.chain(item)
             case Remark(text=text):
-                return [[(line, PLAIN)] for line in wrapped(text, self.width, len(INDENT))]
+                return self.remark(text)
         return self.table(item)
+
+    def remark(self, text: str) -> list[Row]:
+        """A sentence; of a numbered one the lines stand under its first word."""
+        number = NUMBERED.match(text)
+        hang = len(number[0]) if number else 0
+        lines = wrapped(text[hang:], self.width, len(INDENT) + hang)
+        if number and lines:
+            lines[0] = INDENT + number[0] + lines[0].lstrip()
+        return [[(line, PLAIN)] for line in lines]
 
     def plain(self, expr: Expr) -> str:
         return write_plain(expr, self.digits)

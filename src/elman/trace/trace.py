@@ -13,8 +13,8 @@ from elman.language.syntax import At, Name, Text, fold
 from elman.trace import html, latex
 from elman.trace.backward import Backward
 from elman.trace.backward_page import backward_sections
-from elman.trace.board import document
-from elman.trace.document import Document, blanked
+from elman.trace.board import Manner, document
+from elman.trace.document import Document, blanked, shaped
 from elman.trace.leaves import Dated
 from elman.trace.markdown import write_markdown
 from elman.trace.naming import NamesOf, Streams, line_labels, named, read_labels
@@ -182,12 +182,11 @@ class Trace:
 
         A trace of some steps, or of some names, shows those.
         """
-        digits, steps = digits or Digits(), self.shown()
-        known = self.known()
-        wide = {left.name for left, value in known.items() if value.ndim > 1 and value.size > 1}
-        made = replace(document(steps, self.text, digits.limit), matrices=frozenset(wide))
+        digits, steps, known = digits or Digits(), self.shown(), self.known()
+        manner = Manner(digits.limit, self._streams())
+        made = shaped(document(steps, self.text, manner), known)
         if self.backward is not None:
-            back = (self.backward, self.selection, digits.limit, len(self.steps))
+            back = (self.backward, self.selection, manner, len(self.steps))
             made = replace(made, sections=(*made.sections, *backward_sections(*back)))
         notes = [line_labels(steps, self.names, digits)]
         if self.exact is not None and self.rounding is not None:
@@ -202,6 +201,12 @@ class Trace:
             made = listed(made, self.known(), steps, [loss.left] if loss else [])
         made = annotated(made, read_labels(steps, self.names), *notes)
         return asking(made, self.title, self.questions, self.answers)
+
+    def _streams(self) -> frozenset[str]:
+        """The names of what is given at every step."""
+        computed = {line.name for step in self.steps for line in step.lines}
+        read = {read.left.name for step in self.steps for read in step.reads}
+        return frozenset(read - computed)
 
     def _lines(self, steps: Iterable[Step] | None = None) -> list[Line]:
         """Every line, those of the backward pass too."""
@@ -292,10 +297,10 @@ class Trace:
           h[2] = tanh(w * x[2] + u * h[1])
                = tanh(0.3*2 + 0.7*0.29)
                = tanh(0.8)
-               = 0.66  exact 0.6662, 0.006 off
+               = 0.66  unrounded 0.6662, 0.006 off
         <BLANKLINE>
         every value rounded to 2 decimals
-          h[2] = 0.66, exactly 0.6662: 0.006 off
+          h[2] = 0.66, unrounded 0.6662: 0.006 off
         """
         check_digits(digits)
         rounding = Rounding(digits, significant, cut)
