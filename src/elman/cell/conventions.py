@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,9 @@ class SideBySide:
     def __bool__(self) -> bool:
         return self.first is None
 
-    @property
+    @functools.cached_property
     def first(self) -> Row | None:
+        """The first row in which any two cells differ."""
         return next((row for step in self.steps for row in step if row.differs), None)
 
     def __str__(self) -> str:
@@ -85,6 +87,7 @@ class SideBySide:
         ]
         return "\n".join([*lines, *self._reasons(), *self._remarks()])
 
+    @functools.cached_property
     def partings(self) -> dict[int, Row]:
         """For each cell that does, by its number, where it first differs from the first one."""
         found: dict[int, Row] = {}
@@ -96,14 +99,14 @@ class SideBySide:
 
     def _cells(self, row: Row, digits: Digits) -> list[str]:
         shown = ["-" if value is None else digits.array(value) for value in row.values]
-        starred = [k for k, parting in self.partings().items() if parting is row]
+        starred = [k for k, parting in self.partings.items() if parting is row]
         return [f"  {row.label}", *(t + " *" * (k in starred) for k, t in enumerate(shown))]
 
     def _reasons(self) -> list[str]:
         """The lines that make the differences, each beside the first cell's."""
         labels = _labels(self.cells)
         width = max(map(len, labels))
-        partings = self.partings()
+        partings = self.partings
         if not partings:
             return ["", "no value differs"]
         lines = []
