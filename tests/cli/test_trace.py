@@ -470,3 +470,9 @@ def test_help_keeps_its_brackets(trace, monkeypatch):
 def test_options_that_are_misspelt_exit_with_2(trace, words):
     answer = trace("rnn.cell", "--weights", "w.yaml", *words)
     assert answer.code == 2 and answer.out == ""
+
+
+def test_a_sheet_does_not_ignore_an_option_that_says_nothing_much(trace):
+    for option in (["--lr", "0"], ["--x", ""]):
+        answer = trace("e.sheet.yaml", *option)
+        assert answer.code == 2 and "says its own numbers" in " ".join(answer.err.split())

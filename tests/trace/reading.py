@@ -16,7 +16,7 @@ def chains(section):
     """(left side, looks) of every equation of a section, and of what is worked beside it."""
     found, above = [], None
     for line in section.split("\n")[1:]:
-        body = re.sub(r"  # .*$|  (exact|largest|at most) .*$", "", line.strip())
+        body = re.sub(r"  # .*$|  (exact|unrounded|largest|at most) .*$", "", line.strip())
         if body.startswith("= "):
             above[1].append(body[2:])
             continue

@@ -32,10 +32,10 @@ def test_einsum_keeps_its_letters_and_a_transpose_its_brackets():
 
 def test_some_entries_of_a_product_are_shown_as_numbers():
     cell = Cell("h[t] = W @ [2 * x[t], y[t]]")
-    given = {"x": [[1.0]], "y": [[3.0]]}, {"W": [[0.5, 0.25]]}
-    text = cell.trace(*given, cotangents={"h": [[1]]}).to_text()
-    assert "d_x[1] = (W.T @ d_h[1])[1] * 2" in text
-    assert "         = 0.5*2\n" in text
+    given = {"x": [[1.0]], "y": [[3.0]]}, {"W": [[0.5, 0.25], [1, 2]]}
+    text = cell.trace(*given, cotangents={"h": [[1, 2]]}).to_text()
+    assert "d_x[1] = 2 * (W.T @ d_h[1])[1]" in text
+    assert "         = 2*2.5\n         = 5\n" in text
 
 
 @pytest.mark.parametrize("units", [1, 3])
@@ -46,7 +46,7 @@ def test_a_number_that_is_spread_before_the_first_step(units):
     trace = cell.trace(**given, lr=0.1)
     for name, gradient in cell.gradients(**given).items():
         np.testing.assert_allclose(trace.gradients[name], gradient, rtol=1e-12)
-    assert trace.rounded(2).values["h"].tolist() == [[0.3] * units, [0.15] * units]
+    assert trace.rounded(2).values["h"].tolist() == [[0.3] * units, [0.75] * units]
 
 
 def test_a_list_of_one_number():

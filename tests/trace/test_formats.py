@@ -13,6 +13,7 @@ import elman
 from elman.language.syntax import Name, Number
 from elman.trace import values
 from elman.trace.document import Chain, Document, Given, Remark, Section, blanked
+from elman.trace.latex_breaks import breadth
 from elman.trace.leaves import Gap, Shown
 from elman.trace.numbers import Digits
 from elman.trace.text import write_text
@@ -122,10 +123,25 @@ def chains(section: Section) -> list[Chain]:
 def test_every_format_shows_a_gap_in_its_way():
     trace = EXAMPLES["2_read_out"].trace()
     assert "= (______, ______)" in trace.to_text(blank=True)
-    assert r"\underline{\quad\quad}" in trace.to_latex(blank=True)
-    assert r"\underline{\quad\quad}" in trace.to_markdown(blank=True)
-    assert '<mspace class="gap" width="4em"' in trace.to_html(blank=True)
+    entry = r"\underline{\rule{0pt}{7mm}\hspace{14mm}}"
+    assert rf"\begin{{pmatrix}} {entry} \\ {entry} \end{{pmatrix}}" in trace.to_latex(blank=True)
+    assert r"\underline{\quad\quad\quad\quad} \\" in trace.to_markdown(blank=True)
+    assert r"\hspace" not in trace.to_markdown(blank=True)
+    assert '<mspace class="gap" width="4em" height="1.6em"' in trace.to_html(blank=True)
     assert "tanh(W_x @ x[1] + W_h @ h[0] + b)" in trace.to_text(blank=True)
+
+
+def test_a_number_and_a_matrix_have_room_for_a_hand():
+    halves = example("halves")  # E is a number, d_W a matrix of 2 rows and 2 columns
+    number, entry = (rf"\underline{{\rule{{0pt}}{{7mm}}\hspace{{{mm}mm}}}}" for mm in (22, 14))
+    assert f"&= {number}\n" in halves.to_latex(blank=True)
+    row = f"{entry} & {entry}"
+    both = rf"\begin{{bmatrix}} {row} \\ {row} \end{{bmatrix}}"
+    assert both in halves.to_latex(blank=True) and breadth(both) == 22
+    page = halves.to_html(blank=True)
+    assert '=</mo><mrow><mspace width="0.3em"/><mspace class="gap"' in page  # off the sign
+    cell = '<mtd><mspace class="gap" width="4em" height="1.6em"/></mtd>'
+    assert f"<mtr>{cell}{cell}</mtr>" in page
 
 
 def test_a_remark_before_the_work_stays_and_one_after_it_goes():

@@ -19,10 +19,11 @@ from elman.trace.document import Chain, Document, Given, Remark, Section, Table
 from elman.trace.html import write_html
 from elman.trace.latex import write_latex
 from elman.trace.latex_breaks import breadth, broken
-from elman.trace.latex_letters import in_ascii
+from elman.trace.latex_letters import in_ascii, in_text
 from elman.trace.latex_math import Formulas
 from elman.trace.leaves import GRADIENT, INNER, UPDATED, Dated, Shown
 from elman.trace.markdown import escaped, write_markdown
+from elman.trace.mathml_names import math_name
 from elman.trace.numbers import Digits
 from tests.backends.table import LIBRARY
 from tests.trace.examples import EXAMPLES
@@ -51,8 +52,8 @@ def latex(expr) -> str:
 def test_names_are_those_of_the_page():
     cell = elman.Cell.from_latex(r"\hat{c}_t = \tanh(W_{hy} x_t + \Gamma_u \odot \hat{c}_{t-1})")
     trace = cell.trace({"x": [[1.0]]}, {"W_hy": [[2]], "Gamma_u": [1]})
-    assert r"\hat{c}_1 &= \tanh(W_{hy} x_1 + \Gamma_u \odot \hat{c}_0)" in trace.to_latex()
-    assert r"\hat{c}_1 &= \tanh(W_{hy} x_1 + \Gamma_u \odot \hat{c}_0)" in trace.to_markdown()
+    assert r"\hat{c}_1 &= \tanh(W_{hy} x_1 + \Gamma_u \hat{c}_0)" in trace.to_latex()
+    assert r"\hat{c}_1 &= \tanh(W_{hy} x_1 + \Gamma_u \hat{c}_0)" in trace.to_markdown()
     assert '<mover accent="true"><mi>c</mi><mo stretchy="false">^</mo></mover>' in trace.to_html()
     assert "<mi>Γ</mi><mi>u</mi>" in trace.to_html()
 
@@ -136,6 +137,63 @@ def test_letters_that_latex_lacks_are_commands():
     assert "[U+5FC3]" in body and r"\hat{c}_1" in body
 
 
+def test_an_accent_in_an_index_has_braces():
+    trace = elman.Cell("ĉ[t] = W_ĉ * x[t] + b_ĉ_й").trace({"x": [1.0]}, {"W_ĉ": 2, "b_ĉ_й": 1})
+    assert r"\hat{c}_1 &= W_{\hat{c}} x_1 + b_{\hat{c},\mathit{i}" not in trace.to_latex()
+    assert r"\hat{c}_1 &= W_{\hat{c}} x_1 + b_{" in trace.to_latex()
+    assert not re.search(r"[_^]\\(?:hat|text|mathit|breve)\{", trace.to_latex())
+    assert in_ascii("W_я^ĉ") == r"W_{\mathit{ya}}^{\hat{c}}" and in_ascii("W_Γ") == r"W_{\Gamma}"
+
+
+def test_words_stand_in_quotes_that_every_encoding_has():
+    quoted = {
+        '"love"': "``love''",
+        'largest: 0.5, "no"': "largest: 0.5, ``no''",
+        '("a b")': "(``a b'')",
+        '5" of "': "5'' of ''",
+        '"': "''",
+    }
+    assert {text: in_text(text) for text in quoted} == quoted
+    assert in_text("«ð»") == "".join(rf"{{\fontencoding{{T1}}\selectfont {c}}}" for c in "«ð»")
+    assert in_text("ħ") == "[U+0127]" and in_ascii("ð") == r"\mathit{eth}"
+    trace = elman.Cell("y[t] = softmax(W @ x[t])").trace({"x": [[0, 1]]}, {"W": [[0, 1], [0, 2]]})
+    text = trace.named(["yes", "no"]).to_latex()
+    assert "(``no'')" in text and "textquotedbl" not in text
+
+
+ONE_UNIT = """
+f[t] = sigmoid(u @ x[t])
+h[t] = (1 - f[t]) * tanh(w * x[t] * 0.5) + f[t] * -h[t-1]
+"""
+
+
+def test_numbers_with_names_stand_beside_each_other():
+    one = {"x": [[1.0]]}, {"u": [[2.0]], "w": [0.6]}
+    trace = elman.Cell(ONE_UNIT).trace(*one, cotangents={"h": [[1.0]]})
+    formula = r"h_1 &= (1 - f_1) \tanh(w x_1 \cdot 0.5) + f_1 (-h_0) \\"
+    assert formula in trace.to_latex() and formula in trace.to_markdown()
+    assert r"f_1 &= \sigma(u x_1)" in trace.to_latex() and r"\odot" not in trace.to_latex()
+    shown = re.sub("<[^>]*>", "", trace.to_html())
+    assert "⊙" not in shown and "@" not in shown
+    assert "w\u2062x1·0.5" in shown and "f1\u2062(−h0)" in shown
+    assert "f[1] * -h[0]" in trace.to_text()
+
+
+def test_vectors_keep_their_sign_beside_numbers():
+    two = {"x": [[1.0]]}, {"u": [[2.0]], "w": [0.6, 0.7]}
+    trace = elman.Cell(ONE_UNIT).trace(*two)
+    assert r"w \odot x_1" in trace.to_latex() and r"f_1 \odot (-h_0)" in trace.to_latex()
+    assert "<mo>⊙</mo>" in trace.to_html()
+
+
+def test_a_name_whose_derivative_is_a_vector_is_no_number():
+    cell = elman.Cell("s[t] = sum(v * x[t])\ny[t] = s[t] * x[t]")
+    trace = cell.trace({"x": [[1.0, 2.0]]}, {"v": [1, 2]}, cotangents={"y": [[1.0, 1.0]]})
+    made = trace.document()
+    assert "s" in made.singles and not {"x", "v", "y"} & made.singles
+    assert r"y_1 &= s_1 \odot x_1" in trace.to_latex()
+
+
 def test_a_broken_bracket_is_closed_and_opened_again():
     row = " + ".join([r"\begin{pmatrix} 0.1234 \\ 0.5 \end{pmatrix}"] * 20)
     lines = broken(rf"\tanh\left({row}\right)", 60)
@@ -187,6 +245,19 @@ def test_html_of_every_size_is_valid(name):
     for hidden in SIZES:
         html5lib.HTMLParser(strict=True).parse(library(name, hidden).to_html(blank=True))
         html5lib.HTMLParser(strict=True).parse(library(name, hidden).to_html())
+
+
+def test_a_single_letter_is_in_italics_with_its_accent_over_it():
+    over = '<mover accent="true"><mi>c</mi><mo stretchy="false">^</mo></mover>'
+    assert math_name("ĉ") == math_name("c_hat") == over
+    assert (
+        math_name("W_ĉ", "2") == f"<msub><mi>W</mi><mrow>{over}<mo>,</mo><mn>2</mn></mrow></msub>"
+    )
+    assert math_name("я") == '<mi class="letter">я</mi>' and math_name("Γ") == "<mi>Γ</mi>"
+    assert math_name("名") == "<mi>名</mi>" and math_name("ĉell") == "<mi>ĉell</mi>"
+    trace = elman.Cell("ĉ[t] = x[t] ** 2 + ĉ[t-1] ** 2").trace({"x": [1.0]}, {})
+    assert f"<msubsup>{over}<mn>0</mn><mrow><mn>2</mn></mrow></msubsup>" in trace.to_html()
+    assert ".elman-trace mi.letter { font-style: italic; }" in trace.to_html()
 
 
 class Outline(HTMLParser):

@@ -240,3 +240,16 @@ def test_what_cannot_be_shown_is_said(gru, look, code, said):
     assert caught.value.code == code
     assert said in str(caught.value)
     assert isinstance(caught.value, NameProblem | TimeProblem | ShapeProblem)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("limit", 0), ("limit", 3), ("limit", "a"), ("width", 0), ("width", 1.5)]
+)
+def test_a_page_too_small_to_show_anything_is_refused(gru, option, value):
+    with pytest.raises(elman.ElmanError, match=rf"E208\]: {option}={value!r}"):
+        gru.to_text(**{option: value})
+
+
+def test_no_names_are_no_choice(gru):
+    with pytest.raises(elman.ElmanError, match="E445"):
+        gru.only()

@@ -125,6 +125,20 @@ def test_a_long_gloss_stands_under_its_formula_with_its_mark():
     assert lines[2].startswith("      # a gloss") and lines[3].startswith("      # ")
 
 
+def test_a_numbered_question_hangs_under_its_first_word():
+    lines = write_text(page(Remark("12. why " * 2 + "is it so " * 6)), Digits(), 30).splitlines()
+    assert lines[1] == "  12. why 12. why is it so is" and len(lines) > 3
+    assert all(re.match(r" {6}\S", line) and len(line) <= 30 for line in lines[2:])
+    plain = write_text(page(Remark("0.5 is more than it was, " * 3)), Digits(), 30).splitlines()
+    assert all(re.match(r" {2}\S", line) for line in plain[1:])
+    trace = example("scalar").asking("", ["Why is it so? " * 9])
+    assert "\n     Why is it" in trace.to_text(blank=True) or "\n     it so?" in trace.to_text(
+        blank=True
+    )
+    assert '<p class="numbered">1. Why' in trace.to_html()
+    assert r"\hangindent=1.5em 1. Why" in trace.to_latex()
+
+
 def test_a_table_has_columns():
     rows = (("GRU", Dated("h", 1), np.array([0.5, 1 / 3])), ("a longer one", "", Gap((1,))))
     table = Table(("cell", "of", "value"), rows, "side by side")

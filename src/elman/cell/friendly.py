@@ -11,6 +11,7 @@ import numpy as np
 from elman.backends.call import Request, check_seed, known_sizes
 from elman.cell.public import Cell
 from elman.ir.sizes import number
+from elman.language.functions import canonical
 from elman.language.syntax import Call, Expr, fold
 from elman.trace.naming import CHOICES, check_names
 from elman.trace.trace import Trace
@@ -78,8 +79,8 @@ def _harm(trace: Trace) -> float:
     for line in (line for step in (trace.once, *trace.steps) for line in step.lines):
         harm += UNDEFINED * float(np.mean(~np.isfinite(line.value)))
         for part, value in zip(_parts(line.expr), line.values, strict=True):
-            if isinstance(part, Call) and part.function in LIMITS:
-                low, high = LIMITS[part.function]
+            if isinstance(part, Call) and canonical(part.function) in LIMITS:
+                low, high = LIMITS[canonical(part.function)]
                 harm += float(np.mean((value < low) | (value > high)))
     return harm
 

@@ -257,7 +257,7 @@ def _of_sheet(asked: Asked) -> tuple[Trace, int]:
         "--cotangents": asked.cotangents,
         "--lr": asked.lr,
     }
-    twice = [option for option, value in options.items() if value]
+    twice = [option for option, value in options.items() if value is not None and value != ()]
     sheet = load(asked.cell)
     if twice:
         message = f"{asked.cell} says its own numbers: change them there"

@@ -231,6 +231,15 @@ FUNCTIONS |= {
 }
 
 
+def canonical(name: str) -> str:
+    """The first name of a function.
+
+    >>> canonical("logistic"), canonical("tanh")
+    ('sigmoid', 'tanh')
+    """
+    return next(first for first, known in FUNCTIONS.items() if known is FUNCTIONS[name])
+
+
 def arguments(name: str) -> str:
     """`1 argument`, `2 or 3 arguments`: what a function takes, in words.
 

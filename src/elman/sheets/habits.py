@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -100,6 +101,14 @@ class Error:
     def plus(self, more: float) -> Error:
         return Error(self.most + more, np.hypot(self.usual, more))
 
+    def shaped(self, shape: tuple[int, ...]) -> Error:
+        """The same in the shape of the value: of one input, d_W is a column."""
+        most, usual = (
+            each.reshape(shape) if each.size == math.prod(shape) else np.broadcast_to(each, shape)
+            for each in (self.most, self.usual)
+        )
+        return Error(most, usual)
+
 
 class Slack:
     """How far a value may be off when what is written down on the way has so many decimals.
@@ -118,9 +127,10 @@ class Slack:
         self.base.value(expr)
         for left in self.base.upstream(body):
             if left not in self.errors:
-                is_rounded = not _is_short(self.base.read(left), self.decimals)
-                own = self.unit if is_rounded else 0.0
-                self.errors[left] = self.line(self.base.right_side(left)).plus(own)
+                value = self.base.read(left)
+                own = 0.0 if _is_short(value, self.decimals) else self.unit
+                error = self.line(self.base.right_side(left)).plus(own)
+                self.errors[left] = error.shaped(value.shape)
         found = self.line(body)
         return np.minimum(found.most, LIKELY * found.usual)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -119,8 +120,13 @@ class Reckoning:
     def worked(self, expr: Expr) -> Array:
         """What a right side comes to."""
         for left in self.missing(expr):
-            self.found[left] = self.work(self.right_side(left), is_line=True)
+            self.keep(left, self.work(self.right_side(left), is_line=True))
         return self.work(expr)
+
+    def keep(self, left: Dated, value: Array) -> None:
+        """A line's value, in the shape that the page has it: of one input, d_W is a column."""
+        shape = self.page.lines[left].value.shape
+        self.found[left] = value.reshape(shape) if value.size == math.prod(shape) else value
 
     def parts(self, expr: Expr) -> tuple[Array, ...]:
         """The values of the parts of an expression whose names are known, operands first."""

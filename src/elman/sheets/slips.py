@@ -27,7 +27,13 @@ from elman.sheets.slip import (
 )
 from elman.sheets.slips_inside import calls, numbers, powers, product_terms
 from elman.sheets.slips_sums import products, sums
-from elman.sheets.slips_whole import one_too_many, renamed, swapped_gates, swapped_names
+from elman.sheets.slips_whole import (
+    half_or_double,
+    one_too_many,
+    renamed,
+    swapped_gates,
+    swapped_names,
+)
 from elman.trace.leaves import Dated
 
 MOST_PARTS = 400  # of an expression that slips are looked for in
@@ -55,8 +61,11 @@ class Slips:
         places = list(self.places(root))
         if len(places) > MOST_PARTS:
             return ()
+        is_single = left in self.known and self.known[left].size == 1  # type: ignore[index]
         for path, part, parent in places:
             for change in self.changes(part, parent, place):
+                if is_single and change.label == "softmax":
+                    continue  # it would be 1
                 changed = rebuilt(root, path, change.part)
                 label = (change.kind, path, change.label)
                 found.append(Slip(change.kind, change.text, changed, label, change.share))
@@ -71,6 +80,7 @@ class Slips:
         yield from renamed(root, parts, lambda name: self.names(name, None, place), self.whole)
         if isinstance(left, Dated) and left in self.known:
             yield from one_too_many(root, left, self.known[left].shape)
+            yield from half_or_double(root, left)
 
     def places(self, root: Expr) -> Iterator[Place]:
         stack: list[Place] = [((), root, None)]
@@ -100,7 +110,7 @@ class Slips:
                 yield Change(ORDER, f"{plain(turned)} is taken for {plain(part)}", turned)
             case Transpose():
                 yield Change(TRANSPOSED, f"{plain(part.arg)} is not transposed", part.arg)
-            case Number():
+            case Number() if not _is(parent, "**"):
                 yield from numbers(part)
             case Dated():
                 yield from self.names(part, parent, place)
@@ -185,4 +195,4 @@ def rebuilt(root: Expr, path: Path, part: Expr) -> Expr:
 
 
 def _is(expr: Expr | None, ops: str) -> bool:
-    return isinstance(expr, Binary) and expr.op in ops and expr.op != "**"
+    return isinstance(expr, Binary) and (expr.op == ops or (expr.op in ops and ops != "**"))

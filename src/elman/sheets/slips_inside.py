@@ -65,7 +65,11 @@ def calls(part: Call) -> Iterator[Change]:
     name = SAME.get(part.function, part.function)
     for other in OTHERS.get(name, ("tanh", "sigmoid") if len(part.args) == 1 else ()):
         text = f"{other} is taken for {part.function}"
-        yield Change(FUNCTION, text, Call(other, part.args), other)
+        share = RARE if other == "relu" else 1.0  # beside the function being left out
+        yield Change(FUNCTION, text, Call(other, part.args), other, share)
+    if len(part.args) == 2:
+        turned = Call(part.function, part.args[::-1])
+        yield Change(ORDER, f"{plain(turned)} is worked for {plain(part)}", turned, "turned")
     if len(part.args) != 1:
         return
     (inner,) = part.args

@@ -52,6 +52,13 @@ def sums(part: Binary) -> Iterator[Change]:
         share = 1.0 if len(terms) == 2 else RARE
         text = f"{plain(product)} is worked for {plain(pair)}"
         yield Change(OPERATOR, text, changed, k, share)
+    if len(terms) == 2 and not terms[1][0]:
+        yield Change(DROPPED, f"only {plain(terms[1][1])} is taken", terms[1][1], "last", RARE)
+    if len({each.name for _, each in terms if isinstance(each, Dated)}) == 1 and all(
+        isinstance(each, Dated) and is_added for is_added, each in terms
+    ):
+        mean = Binary("/", summed(terms), Number(float(len(terms))))
+        yield Change(OPERATOR, "the mean is taken, not the sum", mean, "mean", RARE)
     yield from late_brackets(terms)
     if len(terms) == 2 and part.op == "-":
         turned = [(False, part.left), (True, part.right)]

@@ -10,6 +10,7 @@ from elman.language.syntax import Binary, Call, Expr, Number, remake
 from elman.sheets.page import Array
 from elman.sheets.slip import (
     EXCHANGED,
+    FACTOR,
     FUNCTION,
     GATE,
     OTHER_NAME,
@@ -19,7 +20,7 @@ from elman.sheets.slip import (
     is_complement,
     plain,
 )
-from elman.trace.leaves import VALUE, Dated
+from elman.trace.leaves import GRADIENT, INNER, VALUE, Dated
 
 MOST_NAMES = 12  # of a line whose names are tried in each other's place
 RARE = 0.3
@@ -71,6 +72,15 @@ def one_too_many(root: Expr, left: Expr | None, shape: tuple[int, ...]) -> Itera
     for name in UNASKED if shape and shape[-1] > 1 else UNASKED[:2]:
         text = f"{name} is taken, where the line has no function"
         yield Slip(FUNCTION, text, Call(name, (root,)), (FUNCTION, "too many", name), RARE)
+
+
+def half_or_double(root: Expr, left: Dated) -> Iterator[Slip]:
+    """A loss or a gradient with a 1/2 before it that is not there, or without one."""
+    if left.kind not in (GRADIENT, INNER) and left.step is not None:
+        return
+    for factor, word in ((0.5, "half of it"), (2.0, "twice as much")):
+        scaled = Binary("*", Number(factor), root)
+        yield Slip(FACTOR, f"{word} is taken", scaled, (FACTOR, "of all", factor), RARE)
 
 
 def undated(expr: Expr) -> str:

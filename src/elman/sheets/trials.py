@@ -14,9 +14,9 @@ from elman.errors import ElmanError
 from elman.language.syntax import Expr, walk
 from elman.sheets.claims import Claim
 from elman.sheets.page import Array, Page, Reckoning
-from elman.sheets.slip import Slip, plain
+from elman.sheets.slip import TRANSPOSED, Slip, plain
 from elman.sheets.slips import Slips
-from elman.trace.leaves import VALUE, Dated, Shown
+from elman.trace.leaves import Dated, Shown
 
 OTHER_LINE, OTHER_ENTRY = "right number of the wrong line", "right number of the wrong entry"
 # How often hands make them, one against the other; what is not named has OFTEN.
@@ -113,8 +113,12 @@ class Trials:
 
     @functools.cached_property
     def reversed(self) -> tuple[Cause, ...]:
-        """A vector's entries in reverse order."""
+        """A vector's entries in reverse order, a matrix on its side."""
         exact = self.claim.exact
+        if exact.ndim == 2 and exact.shape[0] == exact.shape[1] > 1:
+            text = f"the rows of {plain(self.claim.expr)} stand as columns"
+            weight = WEIGHT[TRANSPOSED]
+            return (Cause(TRANSPOSED, text, weight, exact.T, label=(TRANSPOSED, "all")),)
         if exact.ndim != 1 or exact.size < 2:
             return ()
         text = f"the entries of {plain(self.claim.expr)} stand in reverse order"
@@ -155,11 +159,11 @@ class Trials:
     def every_step(self) -> tuple[Cause, ...]:
         """The same slip in a line at every step."""
         own = [self.claim.expr] if isinstance(self.claim.expr, Dated) else []
-        lines = [left for left in (*self.unprinted, *own) if left.kind == VALUE]
-        names = [name for name, count in Counter(left.name for left in lines).items() if count > 1]
-        return tuple(
-            cause for n in names for cause in self.repeated([x for x in lines if x.name == n])
-        )
+        by_name: dict[tuple[str, str], list[Dated]] = {}
+        for left in (*self.unprinted, *own):
+            by_name.setdefault((left.name, left.kind), []).append(left)
+        repeated = (self.repeated(lines) for lines in by_name.values() if len(lines) > 1)
+        return tuple(cause for causes in repeated for cause in causes)
 
     def repeated(self, lines: Sequence[Dated]) -> Iterator[Cause]:
         by_label: dict[tuple[object, ...], dict[Dated, Slip]] = {}
@@ -185,7 +189,7 @@ class Trials:
             for left in self.unprinted:
                 if left in again:
                     work = other.worked if left in lines else other.work
-                    other.found[left] = work(other.right_side(left))
+                    other.keep(left, work(other.right_side(left)))
             own = other.right_side(self.claim.expr)
             return self.shaped(other.worked(own) if self.claim.expr in lines else other.work(own))
         except UNFIT:

@@ -89,7 +89,7 @@ class Judge:
             # of what is not near the truth, the digits that were not printed may have been used
             errors[other.expr] = off if is_near else other.halves
         found = Slack(self.as_printed, errors, max(decimals, 0)).of(claim.expr)
-        return np.broadcast_to(found, claim.exact.shape)
+        return found.reshape(claim.exact.shape) if found.size == claim.exact.size else np.broadcast_to(found, claim.exact.shape)
 
     def depth(self, claim: Claim) -> tuple[int, int]:
         """A claim stands after all that it depends on."""

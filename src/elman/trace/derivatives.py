@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.language.functions import FUNCTIONS
+from elman.language.functions import canonical
 from elman.language.syntax import Binary, Call, Expr, Join, Number, Transpose, Unary
 from elman.trace.flow import (
     Flow,
@@ -82,11 +82,6 @@ def operands(g: Flow, part: Part) -> list[Flow | None]:
         case Call(function=function):
             return CALLS[canonical(function)](g, part)
     raise AssertionError(part.expr)
-
-
-def canonical(function: str) -> str:
-    """The first name of a function: `sigmoid` for `logistic`."""
-    return next(name for name, known in FUNCTIONS.items() if known is FUNCTIONS[function])
 
 
 def _join(g: Flow, part: Part) -> list[Flow | None]:

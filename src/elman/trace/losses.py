@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from elman.language.functions import canonical
 from elman.language.syntax import At, Binary, Call, Expr, Number, Text, Unary
-from elman.trace.derivatives import canonical
 from elman.trace.goals import CROSS, HALF, SQUARED, goals_of
 from elman.trace.leaves import GRADIENT, INNER, Dated
 from elman.trace.work import values_in, work

@@ -303,7 +303,9 @@ class MathML:
             return replace(_lead(first, PRODUCT, sign("·"), behind), level=PRODUCT)
         scaled = is_single or (op == "*" and first.kind in (NUMBER, "scalar"))
         if scaled or (op == "@" and first.kind == MATRIX and second.kind not in NUMBERS):
-            return replace(_lead(first, BESIDE, sign(TIMES), behind), level=BESIDE)
+            is_high = "<mfrac" in first.xml + behind  # a letter would touch the bar
+            between = sign(TIMES, rspace="0.2em") if is_high else sign(TIMES)
+            return replace(_lead(first, BESIDE, between, behind), level=BESIDE)
         shown = _lead(first, PRODUCT, sign("⊙" if op == "*" else "@"), second.after(BESIDE))
         return replace(shown, level=PRODUCT)
 
@@ -358,7 +360,8 @@ def _listed(parts: Sequence[Box]) -> str:
 
 def _power(base: Box, above: str) -> str:
     """A name's power stands over its index."""
-    if base.xml.startswith("<msub><mi>") and base.xml.count("<msub>") == 1 and base.level == ATOM:
+    is_letter = base.xml.startswith(("<msub><mi", "<msub><mover"))
+    if is_letter and base.xml.count("<msub>") == 1 and base.level == ATOM:
         return (
             f"<msubsup>{base.xml.removeprefix('<msub>').removesuffix('</msub>')}{above}</msubsup>"
         )

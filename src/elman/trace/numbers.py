@@ -128,8 +128,9 @@ def _scientific(value: float, digits: int) -> str:
 
 
 def _with_exponent(value: float, digits: int) -> str:
-    mantissa, power = _scientific(value, digits).split("e")
-    return f"{_trimmed(mantissa)}e{int(power)}"
+    text = _scientific(value, digits)
+    mantissa, power = text.split("e")
+    return f"{_trimmed(mantissa) if _is_exact(text, value) else mantissa}e{int(power)}"
 
 
 def _trimmed(text: str) -> str:

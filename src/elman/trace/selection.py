@@ -76,7 +76,14 @@ def _read_by(line: Line) -> list[Dated]:
 
 
 def chosen_names(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The names as asked for; E407 for one that no equation computes, E442 for none at all."""
+    """The names as asked for; E407 for one that no equation computes, E445 for none at all."""
+    if not names:
+        raise NameProblem(
+            "E445",
+            "no equation is asked for",
+            rule=f"The equations compute {', '.join(known)}.",
+            fix=f'Name some, as in only("{known[-1]}").' if known else None,
+        )
     wrong = [name for name in names if name not in known]
     if wrong:
         raise NameProblem(

@@ -27,6 +27,7 @@ from elman.trace.values import write_csv, write_json
 from elman.trace.worked import Line, Step
 
 MOST_DIGITS = 17  # a float64 has no more
+LEAST_LIMIT, LEAST_WIDTH = 4, 40
 Array = np.ndarray[Any, Any]
 
 
@@ -124,6 +125,7 @@ class Trace:
         `significant` counts digits from the first that is not 0, of vectors longer than `limit`
         only the ends are shown, `blank` leaves gaps in place of the results.
         """
+        _check_whole("width", width, LEAST_WIDTH, "A page has 40 columns or more.")
         return write_text(*self._page(digits, significant, limit, blank), width)
 
     def to_markdown(
@@ -173,6 +175,7 @@ class Trace:
     ) -> tuple[Document, Digits]:
         """What a format shows, and how it shows numbers."""
         check_digits(count)
+        _check_whole("limit", limit, LEAST_LIMIT, "Of a vector four entries are shown at least.")
         digits = Digits(count, significant, limit)
         shown = self.document(digits)
         return blanked(shown) if blank else shown, digits
@@ -385,3 +388,10 @@ def leaves_of(line: Line) -> dict[Dated, Array]:
 
     fold(line.expr, visit)
     return found
+
+
+def _check_whole(name: str, value: object, least: int, rule: str) -> None:
+    """E208 where an option is no whole number, or too small a one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        fix = f"Pass {name}={2 * least}."
+        raise ShapeProblem("E208", f"{name}={value!r}", rule=rule, fix=fix)
