@@ -65,3 +65,13 @@ def test_an_error_in_a_sheet_goes_to_standard_error(tmp_path, monkeypatch, capsy
     assert "there is no key 'claim'" in message
     assert "Did you mean 'claims'?" in message
     assert capsys.readouterr().out == ""
+
+
+def test_a_sheet_that_cannot_be_read_hides_no_other(tmp_path):
+    missing = tmp_path / "no.sheet.yaml"
+    found = run(missing, DATA / "e1_rnn.sheet.yaml")
+    assert found.exit_code == 1
+    assert found.stdout == (DATA / "e1_rnn.txt").read_text("utf-8")
+    assert str(missing) in str(found.exception)
+    both = run(missing, DATA / "e1_rnn.sheet.yaml", "--json")
+    assert [each["right"] for each in json.loads(both.stdout)] == [False]

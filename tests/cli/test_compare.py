@@ -69,6 +69,17 @@ def test_wrong_weights_are_said_with_their_file(tmp_path):
     assert "W_n" in run.stderr
 
 
+def test_remarks_are_wrapped_and_none_is_broken(tmp_path):
+    text = "".join(f"W_i{g}: .1\nW_h{g}: .1\nb_i{g}: .1\nb_h{g}: .1\n" for g in "rzn")
+    found = elman(
+        "compare", "gru", "gru_reset_after", "--weights", weights(tmp_path, text), "--x=1"
+    )
+    said = found.stdout.partition("weights that are called otherwise")[2].splitlines()[1:]
+    assert len(said) > 1 and max(map(len, said)) <= 100
+    assert said[0].startswith("  gru: ") and said[1].startswith("    ")
+    assert not any(line.lstrip().startswith("+") for line in said)
+
+
 def test_one_cell_is_not_enough():
     run = elman("compare", "gru")
     assert run.returncode == 2

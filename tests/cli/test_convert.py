@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from elman.cell.given_files import read_arrays
 from elman.cli import array_files, main
 from elman.errors import ElmanError
 from elman.library.weights import convert
@@ -60,7 +61,7 @@ def test_from_file_to_file_and_back(elman, ending):
     )
     assert out.splitlines()[1].split() == ["weight_ih_l0", "(8,", "3)"]
     elman(f"torch{ending}", "--from=torch", "--to=keras", "-o", f"back{ending}")
-    back = array_files.read_arrays(Path(f"back{ending}"))
+    back = read_arrays(Path(f"back{ending}"))
     for name, array in lstm().items():
         assert np.array_equal(back[name], array)  # every digit
     assert sorted(p.name for p in Path.cwd().iterdir() if "tmp" in p.name) == []
@@ -71,7 +72,7 @@ def test_from_file_to_file_and_back(elman, ending):
 def test_files_keep_the_type(elman, ending, dtype):
     write(f"keras{ending}", lstm(dtype))
     elman(f"keras{ending}", "--from", "keras", "--to", "onnx", "--output", f"onnx{ending}")
-    found = array_files.read_arrays(Path(f"onnx{ending}"))
+    found = read_arrays(Path(f"onnx{ending}"))
     assert {str(array.dtype) for array in found.values()} == {dtype}
 
 

@@ -32,7 +32,7 @@ After.
 """
 LETTERS = """
 ĉ[t] = tanh(Γ_u * x[t] + я * ĉ[t-1] + ø * ẍ)  # Größe µ²: 50 % & #1 {a_b} ~ \\x "→" ≤ 心 «œ»
-c_hat_t[t] = softmax([ĉ[t], W_t * ĉ[t], W_ĉ ** 3])  # $x$ ^ < > | »þ« đ ħ ſ ŋ ų
+c_hat_t[t] = softmax([ĉ[t], W_t * ĉ[t], ĉ[t] ** 3 * W_ĉ])  # $x$ ^ < > | »þ« đ ħ ŋ ų
 """
 
 
@@ -102,10 +102,8 @@ def test_words_compile_inside_of_a_document_of_another_encoding(tmp_path):
     trace = elman.Cell("y[t] = softmax(W @ x[t])").trace({"x": [[0, 1]]}, {"W": [[0, 1], [0, 2]]})
     page = trace.named(["yes", "no"]).asking("Words", ['Is it "yes"?']).to_latex()
     (tmp_path / "srn.tex").write_text(page, "utf-8")
-    host = (
-        r"\documentclass{article}\usepackage{amsmath}\begin{document}\input{srn.tex}\end{document}"
-    )
-    typeset(tmp_path, "host", host)
+    head = r"\documentclass{article}\usepackage{amsmath}"
+    typeset(tmp_path, "host", head + r"\begin{document}\input{srn.tex}\end{document}")
 
 
 def np_ones(shape: tuple[int, ...]) -> list:

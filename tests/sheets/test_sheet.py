@@ -47,7 +47,7 @@ def test_words_are_one_hot_vectors(tmp_path):
     assert listed.names == {"x": ("yes", "no", "maybe"), "y": ("yes", "no", "maybe")}
     first = listed.trace().steps[0].reads[0]
     assert (first.label, first.value.tolist()) == ("x[1]", [1, 0, 0])
-    (tmp_path / "answers.txt").write_text("yes\n\nno\nmaybe\n", "utf-8")
+    (tmp_path / "answers.txt").write_text("\ufeffyes\nno\nmaybe\n\n", "utf-8")
     from_file = sheet(tmp_path, WORDS + "names: answers.txt\n")
     assert from_file.names == listed.names
     apart = sheet(tmp_path, WORDS + "names: {x: [yes, no, maybe], y: [a, b, c]}\n")

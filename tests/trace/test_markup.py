@@ -139,8 +139,7 @@ def test_letters_that_latex_lacks_are_commands():
 
 def test_an_accent_in_an_index_has_braces():
     trace = elman.Cell("ĉ[t] = W_ĉ * x[t] + b_ĉ_й").trace({"x": [1.0]}, {"W_ĉ": 2, "b_ĉ_й": 1})
-    assert r"\hat{c}_1 &= W_{\hat{c}} x_1 + b_{\hat{c},\mathit{i}" not in trace.to_latex()
-    assert r"\hat{c}_1 &= W_{\hat{c}} x_1 + b_{" in trace.to_latex()
+    assert r"\hat{c}_1 &= W_{\hat{c}} x_1 + b_{\hat{c}," in trace.to_latex()
     assert not re.search(r"[_^]\\(?:hat|text|mathit|breve)\{", trace.to_latex())
     assert in_ascii("W_я^ĉ") == r"W_{\mathit{ya}}^{\hat{c}}" and in_ascii("W_Γ") == r"W_{\Gamma}"
 
@@ -168,22 +167,28 @@ h[t] = (1 - f[t]) * tanh(w * x[t] * 0.5) + f[t] * -h[t-1]
 
 
 def test_numbers_with_names_stand_beside_each_other():
-    one = {"x": [[1.0]]}, {"u": [[2.0]], "w": [0.6]}
+    one = {"x": [[1.0]]}, {"u": [[2.0]], "w": [0.6]}, {"h": [0.5]}
     trace = elman.Cell(ONE_UNIT).trace(*one, cotangents={"h": [[1.0]]})
     formula = r"h_1 &= (1 - f_1) \tanh(w x_1 \cdot 0.5) + f_1 (-h_0) \\"
     assert formula in trace.to_latex() and formula in trace.to_markdown()
     assert r"f_1 &= \sigma(u x_1)" in trace.to_latex() and r"\odot" not in trace.to_latex()
-    shown = re.sub("<[^>]*>", "", trace.to_html())
+    shown = re.sub("<[^>]*>", "", trace.to_html().partition("<body>")[2])
     assert "⊙" not in shown and "@" not in shown
     assert "w\u2062x1·0.5" in shown and "f1\u2062(−h0)" in shown
     assert "f[1] * -h[0]" in trace.to_text()
 
 
 def test_vectors_keep_their_sign_beside_numbers():
-    two = {"x": [[1.0]]}, {"u": [[2.0]], "w": [0.6, 0.7]}
+    two = {"x": [[1.0, 2.0]]}, {"u": [[2.0, 1.0], [0.0, 1.0]], "w": [0.6, 0.7]}
     trace = elman.Cell(ONE_UNIT).trace(*two)
     assert r"w \odot x_1" in trace.to_latex() and r"f_1 \odot (-h_0)" in trace.to_latex()
     assert "<mo>⊙</mo>" in trace.to_html()
+
+
+def test_a_matrix_stands_beside_a_vector_of_one_entry():
+    trace = elman.Cell("h[t] = W @ x[t]").trace({"x": [[1.0]]}, {"W": [[2.0], [3.0]]})
+    assert "h_1 &= W x_1 " in trace.to_latex()
+    assert "<mi>W</mi><mo>\u2062</mo><msub><mi>x</mi>" in trace.to_html()
 
 
 def test_a_name_whose_derivative_is_a_vector_is_no_number():
@@ -250,9 +255,8 @@ def test_html_of_every_size_is_valid(name):
 def test_a_single_letter_is_in_italics_with_its_accent_over_it():
     over = '<mover accent="true"><mi>c</mi><mo stretchy="false">^</mo></mover>'
     assert math_name("ĉ") == math_name("c_hat") == over
-    assert (
-        math_name("W_ĉ", "2") == f"<msub><mi>W</mi><mrow>{over}<mo>,</mo><mn>2</mn></mrow></msub>"
-    )
+    low = f"<mrow>{over}<mo>,</mo><mn>2</mn></mrow>"
+    assert math_name("W_ĉ", "2") == f"<msub><mi>W</mi>{low}</msub>"
     assert math_name("я") == '<mi class="letter">я</mi>' and math_name("Γ") == "<mi>Γ</mi>"
     assert math_name("名") == "<mi>名</mi>" and math_name("ĉell") == "<mi>ĉell</mi>"
     trace = elman.Cell("ĉ[t] = x[t] ** 2 + ĉ[t-1] ** 2").trace({"x": [1.0]}, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from elman.trace.plain import write_plain
 from elman.trace.worked import Line, dated
 
 Array = np.ndarray[Any, Any]
+WIDTH = 100  # of a remark
+FIXED = "\xa0"  # a space at which no line is broken
 CLOSE = 1e-12  # relative: what is less apart was added in another order
 
 
@@ -121,7 +124,7 @@ class SideBySide:
     def _remarks(self) -> list[str]:
         labels = _labels(self.cells)
         said = [
-            f"  {label}: {'; '.join(remarks)}"
+            _wrapped(f"{label}: {'; '.join(map(_unbroken, remarks))}")
             for label, remarks in zip(labels, self.remarks, strict=True)
             if remarks
         ]
@@ -226,6 +229,23 @@ def _labels(cells: Sequence[Cell]) -> list[str]:
     """Names of the cells; numbered where two are alike."""
     names = [cell.name for cell in cells]
     return [f"{n} ({k})" if names.count(n) > 1 else n for k, n in enumerate(names, 1)]
+
+
+def _unbroken(remark: str) -> str:
+    """A short remark stays on its line."""
+    return remark.replace(" ", FIXED) if len(remark) < WIDTH / 2 else remark
+
+
+def _wrapped(text: str) -> str:
+    wrapped = textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapped.replace(FIXED, " ")
 
 
 def _formula(line: Line) -> str:

@@ -1,29 +1,55 @@
-"""A cell's text from a file and to one; a file is written whole or not at all."""
+"""What a file holds, as bytes, text or JSON; and a text to a file, whole or not at all."""
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from elman.errors import FileProblem
+from elman.errors import FileProblem, nearest
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, or a FileProblem that names it: E601 to E603."""
+    if path.is_dir():
+        raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        hint = nearest(path.name, _names_like(path))
+        raise FileProblem("E601", f"there is no file {path}", fix=hint or None) from error
+    except OSError as error:
+        raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from error
+
+
+def _names_like(path: Path) -> list[str]:
+    """The files beside it that have its ending."""
+    try:
+        return [each.name for each in path.parent.iterdir() if each.suffixes == path.suffixes]
+    except OSError:
+        return []
 
 
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8; FileProblem E601 to E604 where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileProblem("E601", f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise FileProblem(
-            "E602", f"{path} is a folder, not a .cell file", fix="Name a file in it."
-        ) from None
+        text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileProblem(
             "E604", f"{path} is not UTF-8 text", rule=f"Byte {error.start} cannot be read."
         ) from None
-    except OSError as error:
-        raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; E605 names the line that is not JSON."""
+    try:
+        return json.loads(read_text(path).removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise FileProblem(
+            "E605", f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from error
 
 
 def check_is_file(path: Path) -> None:

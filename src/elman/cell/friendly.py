@@ -12,7 +12,7 @@ from elman.backends.call import Request, check_seed, known_sizes
 from elman.cell.public import Cell
 from elman.ir.sizes import number
 from elman.language.functions import canonical
-from elman.language.syntax import Call, Expr, fold
+from elman.language.syntax import Call
 from elman.trace.naming import CHOICES, check_names
 from elman.trace.trace import Trace
 
@@ -78,18 +78,11 @@ def _harm(trace: Trace) -> float:
     harm = 0.0
     for line in (line for step in (trace.once, *trace.steps) for line in step.lines):
         harm += UNDEFINED * float(np.mean(~np.isfinite(line.value)))
-        for part, value in zip(_parts(line.expr), line.values, strict=True):
+        for part, value in line.parts():
             if isinstance(part, Call) and canonical(part.function) in LIMITS:
                 low, high = LIMITS[canonical(part.function)]
                 harm += float(np.mean((value < low) | (value > high)))
     return harm
-
-
-def _parts(expr: Expr) -> list[Expr]:
-    """Every part, operands first."""
-    found: list[Expr] = []
-    fold(expr, lambda part, _: found.append(part))
-    return found
 
 
 class _Model:

@@ -170,7 +170,10 @@ def compare(
     ],
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.yaml", help="Weights under the names of any of the cells."),
+        typer.Option(
+            metavar="FILE",
+            help="Weights under the names of any of the cells: .yaml, .json, .npz or .safetensors.",
+        ),
     ] = None,
     x: Annotated[
         str | None, typer.Option(metavar="STEPS", help='"1,2;1.5,2.5" is two steps of two.')
@@ -192,8 +195,9 @@ def compare(
 ) -> None:
     """Say whether cells are the same function, or show the same numbers through each of them.
 
-    With weights and inputs, every value of every cell stands side by side, and the first
-    difference is marked. Exit code 1 where they differ.
+    With weights and inputs they stand side by side, the first difference marked.
+
+    The exit code is 1 where they differ.
     """
     from elman.cli import comparison  # spares yaml
 
@@ -214,8 +218,9 @@ def check(
 ) -> None:
     """Check the numbers that a worked example prints; exit code 1 where one is wrong.
 
-    Each claim is right, rounded, cut off, rounded on the way, follows from an earlier wrong one, or
-    is wrong: then its likeliest cause is said.
+    Each claim is right, rounded, cut off, rounded on the way, wrong, or follows from a wrong one.
+
+    Of a wrong one the likeliest cause is said.
     """
     from elman.cli import checking  # spares yaml
 

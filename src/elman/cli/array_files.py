@@ -1,11 +1,9 @@
-"""Arrays by name in files: .safetensors, .npz, .yaml and .json, none of which can run code."""
+"""Arrays by name to files: .safetensors, .npz, .yaml and .json."""
 
 from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,106 +11,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-from elman.cli.numbers import read_weights
+from elman.cell.given_files import check_ending, safetensors_package
 from elman.errors import FileProblem, WeightProblem
 from elman.tasks.files import write_atomically
-from elman.tasks.text import read_bytes
-
-TEXTS = (".yaml", ".yml", ".json")
-ENDINGS = (".safetensors", ".npz", *TEXTS)
-PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
-# How a file of another program becomes one that is read here.
-SAVED = {
-    ".npy": 'Save it by name: numpy.savez("weights.npz", weight_ih_l0=array, ...).',
-    ".h5": 'In Keras: numpy.savez("weights.npz", **{w.path: w.numpy() for w in layer.weights}).',
-    ".onnx": 'Save the operator\'s inputs: numpy.savez("weights.npz", W=..., R=..., B=...), '
-    "each from onnx.numpy_helper.to_array(initializer).",
-}
-SAVED[".keras"] = SAVED[".h5"]
-TORCH_SAVED = 'In torch: safetensors.torch.save_file(module.state_dict(), "weights.safetensors").'
-
-
-def check_ending(path: Path) -> None:
-    """E537 for a file whose ending is of no format that is read and written here."""
-    ending = path.suffix.lower()
-    if ending in ENDINGS:
-        return
-    pickled = ending in PICKLES
-    raise WeightProblem(
-        "E537",
-        f"{path} is of a format that is not read" if ending else f"{path} has no ending",
-        rule="It may hold a pickle, which can run code when it is opened."
-        if pickled
-        else f"Weights are kept in {', '.join(ENDINGS)}.",
-        fix=TORCH_SAVED if pickled else SAVED.get(ending),
-    )
-
-
-def read_arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a file by name; its ending says in which format.
-
-    Errors: WeightProblem E537 (no such format, or its package is missing), E505 (numbers that
-    NumPy does not have), FileProblem E601-E604 (missing, folder, unreadable), E605-E607.
-    """
-    check_ending(path)
-    ending = path.suffix.lower()
-    if ending in TEXTS:
-        return read_weights(path)
-    data = read_bytes(path)
-    return _read_npz(path, data) if ending == ".npz" else _read_safetensors(path, data)
-
-
-def _read_npz(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        file = np.load(io.BytesIO(data), allow_pickle=False)
-        return {name: file[name] for name in file.files}
-    except (ValueError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise FileProblem(
-            "E607",
-            f"{path} cannot be read as .npz",
-            rule="It holds arrays of numbers, as numpy.savez writes them, and no objects.",
-            fix="Save it again, or copy it again if it was cut short.",
-        ) from error
-
-
-def _read_safetensors(path: Path, data: bytes) -> dict[str, Any]:
-    safetensors = _safetensors(path)
-    try:
-        return dict(safetensors.numpy.load(data))
-    except KeyError as error:  # a number format that it does not know
-        raise WeightProblem(
-            "E505",
-            f"{path} holds numbers of the format {error.args[0]}",
-            rule="Weights are float16, float32 or float64.",
-            fix="In torch: save {name: tensor.float() for name, tensor in state_dict.items()}.",
-        ) from None
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise FileProblem(
-            "E607",
-            f"{path} is damaged: it cannot be read as safetensors",
-            rule="The file was cut short or changed after it was written.",
-            fix="Copy it again.",
-        ) from error
-
-
-def _safetensors(path: Path) -> Any:
-    try:
-        import safetensors.numpy
-    except ModuleNotFoundError:
-        raise WeightProblem(
-            "E537",
-            f"{path} needs the package safetensors, which is not installed",
-            rule="It comes with Elman's extra torch; .npz needs nothing.",
-            fix='Install it: pip install "elman[torch]".',
-        ) from None
-    return safetensors
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
     """E537, E538, E602 and E601 before any work is done for a file that cannot be written."""
     check_ending(path)
     if path.suffix.lower() == ".safetensors":
-        _safetensors(path)
+        safetensors_package(path)
     if path.is_dir():
         raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
     if not path.parent.is_dir():
@@ -137,7 +45,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], words: str) -> None:
         np.savez(buffer, **arrays)
         data = buffer.getvalue()
     elif ending == ".safetensors":
-        data = _safetensors(path).numpy.save(dict(arrays))
+        data = safetensors_package(path).numpy.save(dict(arrays))
     else:
         data = (to_json(arrays) if ending == ".json" else to_yaml(arrays, words)).encode()
     try:

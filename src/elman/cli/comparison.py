@@ -12,9 +12,9 @@ import typer
 
 from elman.cell import Cell
 from elman.cell.conventions import SideBySide, side_by_side
+from elman.cell.given_files import check_finite, read_arrays
 from elman.cell.same import Sameness, same
 from elman.cli import numbers as n
-from elman.cli.array_files import read_arrays
 from elman.cli.cell_argument import find_cell
 from elman.cli.said import said_as_a_command
 
@@ -75,7 +75,7 @@ def _numbers(cells: Sequence[Cell], given: Given) -> SideBySide:
     with said_as_a_command(given.weights):
         weights = read_arrays(given.weights) if given.weights else {}
         for name, value in weights.items():
-            n.check_finite(f"{name} in {given.weights}", value, n.AXES)
+            check_finite(f"{name} in {given.weights}", value)
         for name, value in inputs.items():
-            n.check_finite(f"the input {name}", value, n.STEP_AXES)
+            check_finite(f"the input {name}", value, n.STEP_AXES)
         return side_by_side(cells, inputs, weights, state, steps=given.steps)

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from elman.cli.array_files import check_output, read_arrays, to_json, to_yaml, write_arrays
+from elman.cell.given_files import read_arrays
+from elman.cli.array_files import check_output, to_json, to_yaml, write_arrays
 from elman.errors import WeightProblem, nearest
 from elman.library.weights import check_layout, full_name, read, write
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
-import yaml
 
-from elman.errors import Fact, FileProblem, NameProblem, WeightProblem, nearest
-from elman.tasks.files import read_json, read_yaml
-from elman.tasks.text import read_bytes
+from elman.cell.given_files import read_names as names_of
+from elman.errors import NameProblem, nearest
 
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 STREAMS = ("--x", "--input", "--target")  # which may be words
-AXES = {1: ["entry"], 2: ["row", "column"]}  # what the indices of an array count
-STEP_AXES = {1: ["step"], 2: ["step", "entry"], 3: ["step", "row", "column"]}
+STEP_AXES = {1: ["step"], 2: ["step", "entry"], 3: ["step", "row", "column"]}  # of a stream
 Names = Sequence[str] | Mapping[str, Sequence[str]]
 
 
@@ -115,112 +109,8 @@ def read_names(texts: Sequence[str]) -> Names | None:
         return None
     pairs = [re.fullmatch(r"(\w+)=(.+)", text) for text in texts]
     if len(texts) == 1 and pairs[0] is None:
-        return _names_of(Path(texts[0]))
+        return names_of(Path(texts[0]))
     if not all(pairs):
         message = "several files of names are given as x=FILE and y=FILE"
         raise typer.BadParameter(message, param_hint="--names")
-    return {pair[1]: _names_of(Path(pair[2])) for pair in pairs if pair}
-
-
-def _names_of(path: Path) -> list[str]:
-    """The names in a file, one a line."""
-    try:
-        lines = read_bytes(path).decode("utf-8").removeprefix("\ufeff").splitlines()
-    except UnicodeDecodeError as error:
-        raise FileProblem("E604", f"{path} is not UTF-8: byte {error.start}") from None
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        raise FileProblem("E606", f"{path} names nothing", rule="It holds one name a line.")
-    first: dict[str, int] = {}
-    for count, line in enumerate(lines, 1):
-        name = line.strip()
-        if not name:
-            rule = "It holds one name a line, and each entry of a vector has one."
-            raise NameProblem("E443", f"line {count} of {path} is empty", rule=rule)
-        if name in first:
-            headline = f"{name!r} stands in {path} twice, on line {first[name]} and line {count}"
-            rule = "Each entry of a vector has a name of its own."
-            raise NameProblem("E443", headline, rule=rule)
-        first[name] = count
-    return list(first)
-
-
-def read_weights(path: Path) -> dict[str, Any]:
-    """Numbers, lists and matrices by name from a YAML (or JSON) file; E606 names what is none."""
-    is_json = path.suffix.lower() == ".json"
-    value = read_json(path) if is_json else read_yaml(path)
-    if not isinstance(value, dict) or not value:
-        raise FileProblem(
-            "E606",
-            f"{path} must name its arrays",
-            fix="As in:  W: [[0.5, 0.1]]  on one line and  b: 0.1  on the next.",
-        )
-    _check_names(path)
-    value = {name: _numeric(array) for name, array in value.items()}
-    wrong = [
-        name for name, array in value.items() if not isinstance(name, str) or not _is_array(array)
-    ]
-    if wrong:
-        facts = [Fact(str(name), repr(value[name])[:40], f"in {path}") for name in wrong]
-        raise FileProblem(
-            "E606",
-            f"{path} holds something other than numbers: {', '.join(map(str, wrong))}",
-            facts=facts,
-            rule="Each name stands for a number, a list of numbers or a list of such lists.",
-        )
-    return value
-
-
-def _check_names(path: Path) -> None:
-    """E606 for a name that stands there twice, of which YAML would take the last."""
-    first: dict[str, int] = {}
-    try:
-        tree = yaml.compose(read_bytes(path), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:  # JSON with tabs
-        return
-    for key, _ in tree.value if isinstance(tree, yaml.MappingNode) else ():
-        name, line = str(key.value), key.start_mark.line + 1
-        if name in first:
-            headline = f"{path} names {name} twice, on line {first[name]} and line {line}"
-            raise FileProblem("E606", headline, rule="Each name has one value.")
-        first[name] = line
-
-
-def _numeric(value: Any) -> Any:
-    """1e-3 and -.5 as numbers: YAML takes them for words."""
-    if isinstance(value, list):
-        return [_numeric(entry) for entry in value]
-    word = isinstance(value, str) and NUMBER.fullmatch(value)
-    return float(value) if word else value
-
-
-def _is_array(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(map(_is_array, value))
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def check_finite(name: str, value: Any, axes: Mapping[int, Sequence[str]]) -> None:
-    """E508 for an array with a nan or an inf, which says where it is; `axes` what indices count."""
-    plain = value.tolist() if isinstance(value, np.ndarray) else value
-    for index, entry in _entries(plain):
-        if not math.isfinite(entry):
-            words = axes.get(len(index), ["axis"] * len(index))
-            counted = (f"{word} {k + 1}" for word, k in zip(words, index, strict=True))
-            raise WeightProblem(
-                "E508",
-                f"{name} is {entry}" + (f" at {', '.join(counted)}" if index else ""),
-                rule="A worked example needs numbers that are finite.",
-                fix="Write the number that was meant.",
-            )
-
-
-def _entries(value: Any) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Every number of nested lists, with its indices; rows may differ in length."""
-    if isinstance(value, list):
-        for k, each in enumerate(value):
-            for index, entry in _entries(each):
-                yield (k, *index), entry
-    else:
-        yield (), float(value)
+    return {pair[1]: names_of(Path(pair[2])) for pair in pairs if pair}

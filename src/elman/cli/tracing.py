@@ -12,8 +12,8 @@ import typer
 
 from elman.cell import Cell
 from elman.cell.friendly import STEPS, Numbers, friendly
+from elman.cell.given_files import AXES, check_finite, read_arrays
 from elman.cli import numbers as n
-from elman.cli.array_files import read_arrays
 from elman.cli.cell_argument import find_cell
 from elman.cli.said import said_as_a_command
 from elman.cli.trace_options import Format, Loss
@@ -190,12 +190,12 @@ class _Given:
         if self.asked.seed is None:
             self.check_all_given(numbers)
         for name, value in numbers.weights.items():
-            n.check_finite(f"{name} in {self.asked.weights}", value, n.AXES)
+            check_finite(f"{name} in {self.asked.weights}", value)
         for name, value in numbers.inputs.items():
             is_per_step = "t" in self.cell.typed.over.get(name, "t")
-            n.check_finite(f"the input {name}", value, n.STEP_AXES if is_per_step else n.AXES)
+            check_finite(f"the input {name}", value, n.STEP_AXES if is_per_step else AXES)
         for name, value in numbers.state.items():
-            n.check_finite(f"the state {name}", value, n.AXES)
+            check_finite(f"the state {name}", value)
 
     def check_all_given(self, numbers: Numbers) -> None:
         if set(numbers.inputs) - {*self.cell.inputs}:

@@ -54,7 +54,7 @@ class Finder:
         if claim not in self.trials:
             self.trials[claim] = Trials(claim, self.judge.page, self.slips, self.bases)
         trials = self.trials[claim]
-        near = [*trials.near, *trials.others, *trials.reversed]
+        near = [*trials.near, *trials.others, *trials.turned]
         if len(places) == 1:
             near += trials.of_entry(places[0])
         found = [*self.fitting(claim, places, near), *self.typed(claim, places)]

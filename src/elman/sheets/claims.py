@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -88,6 +89,9 @@ class _Reader:
             raise self.problem(key, "E631", f"{key} has a mapping as its value", RULE, FIX)
         self.check_shape(key, value, exact)
         numbers = tuple(self.number(key, text) for text in _texts(value))
+        if not any(numbers):
+            rule = "A claim is what the page prints."
+            raise self.problem(key, "E631", f"{key} has no number", rule, FIX)
         return Claim(key, expr, exact, numbers)
 
     def word(self, key: str, rest: str, value: Any) -> Claim:
@@ -110,13 +114,20 @@ class _Reader:
             return None
         found = printed(text, self.usual)
         if found is None:
-            headline = f"{key}: {text!r} is no number"
-            raise self.problem(key, "E631", headline, RULE, FIX, at_value=True)
+            headline = f"{key}: {text[:40]!r} is no number"
+            point = text.strip().replace(",", ".")
+            fix = f"Write {point}, with a point." if printed(point) else FIX
+            raise self.problem(key, "E631", headline, RULE, fix, at_value=True)
         return found
 
     def check_shape(self, key: str, value: Any, exact: Array) -> None:
         """E632 where the page prints more or fewer numbers than there are."""
         typed = np.shape(np.array(value, dtype=object)) if isinstance(value, list) else ()
+        if len(_texts(value)) != math.prod(typed):
+            headline = f"{key}: its rows differ in length"
+            rule = "A matrix is claimed row by row, each as long as the others."
+            fix = "An entry that the page does not print is left open:  [[.29, ~], [-.19, .4]]."
+            raise self.problem(key, "E632", headline, rule, fix)
         if [n for n in typed if n != 1] == [n for n in exact.shape if n != 1]:
             return
         facts = [

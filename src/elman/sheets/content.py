@@ -124,7 +124,7 @@ def _within(tree: Tree, loc: Path_) -> Path_:
 
 
 def _shortened(value: object) -> str:
-    if value is None:
+    if value in (None, ""):
         return "empty"
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'}"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from elman.errors import FileProblem, nearest
-from elman.sheets.places import Path_, Tree, read_tree
+from elman.sheets.places import Path_, Tree
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,9 @@ class _Reader:
     is_class: bool  # a word is its number, not a vector
 
     def read(self, value: Any, path: Path_, name: str) -> Any:
+        if value == [] and len(path) == 2:
+            rule, fix = "Inputs have an entry for each step.", "As in:  x: [[1, 2], [1.5, 2.5]]"
+            raise self.problem("E626", path, f"{name} is an empty list", rule, fix)
         if isinstance(value, list):
             return [self.read(each, (*path, k), name) for k, each in enumerate(value)]
         if value is None and self.is_class:
@@ -85,32 +86,3 @@ def _said(value: object) -> str:
     if value is None:
         return "nothing"
     return f"{value!r}" if isinstance(value, str) else f"the value {value}"
-
-
-def read_arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a .yaml or .npz file by name.
-
-    Errors: FileProblem E601 to E605 where it cannot be read, E634 for another kind of file.
-    """
-    if path.suffix in (".yaml", ".yml", ".json"):
-        tree = read_tree(path)
-        return _whole(tree)
-    if path.suffix != ".npz":
-        raise FileProblem(
-            "E634",
-            f"{path} is no file of weights",
-            rule="Weights are read from .yaml, .json and .npz files.",
-            fix="As in:  weights: my.yaml",
-        )
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
-    except FileNotFoundError:
-        raise FileProblem("E601", f"there is no file {path}") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise FileProblem("E634", f"{path} cannot be read as .npz", rule=str(error)) from None
-
-
-def _whole(tree: Tree) -> dict[str, Any]:
-    reader = _Reader(tree, None, False)
-    return {name: reader.read(value, (name,), name) for name, value in tree.value.items()}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from elman.language.syntax import Binary, Call, Expr
-from elman.sheets.page import Array, Page, Reckoning, Settle, Settler, in_order_of_work
+from elman.sheets.page import Array, Page, Reckoning, Settle, Settler, shaped
 from elman.trace.derivatives import canonical
 from elman.trace.leaves import Dated
 from elman.trace.rounding import Rounding, written_down
 from elman.trace.work import work
-from elman.trace.worked import Line
+from elman.trace.worked import Line, in_order
 
 BOARD, ALL, RESULTS = "what the board shows", "every part", "the results of lines"
 MOST_DIGITS, LEAST_DIGITS = 6, 2  # kept on the way; one digit alone would explain nearly anything
@@ -74,7 +73,7 @@ class Settling:
 
     def _places(self, expr: Expr, what: str, is_line: bool) -> tuple[bool, ...]:
         """Of every part, in the order of work: is it rounded? The root only where it is a line."""
-        parts = in_order_of_work(expr)
+        parts = in_order(expr)
         if what == RESULTS:
             flags = [False] * len(parts)
         elif what == ALL:
@@ -103,11 +102,7 @@ class Error:
 
     def shaped(self, shape: tuple[int, ...]) -> Error:
         """The same in the shape of the value: of one input, d_W is a column."""
-        most, usual = (
-            each.reshape(shape) if each.size == math.prod(shape) else np.broadcast_to(each, shape)
-            for each in (self.most, self.usual)
-        )
-        return Error(most, usual)
+        return Error(shaped(self.most, shape), shaped(self.usual, shape))
 
 
 class Slack:
@@ -141,7 +136,7 @@ class Slack:
             return self.errors.get(expr, none)
         values = self.base.parts(expr)
         most = squares = np.zeros_like(np.asarray(values[-1], dtype=float))
-        parts = in_order_of_work(expr)
+        parts = in_order(expr)
         for place, part in enumerate(parts):
             share = self.errors.get(part, none) if isinstance(part, Dated) else None
             share = share or self.own(part, values, place, is_last=place == len(parts) - 1)

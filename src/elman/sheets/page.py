@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from elman.language.syntax import Expr, walk
 from elman.trace import Trace
 from elman.trace.leaves import Dated, Shown
+from elman.trace.trace import leaves_of
 from elman.trace.work import work
 from elman.trace.worked import Line, dated
 
@@ -57,41 +58,11 @@ def page_of(trace: Trace | None) -> Page:
     """The page of a trace; without one, an empty page, on which arithmetic can be worked."""
     if trace is None:
         return Page()
-    lines = {line.left: replace(line, expr=dated(line.expr, line.step)) for line in _lines(trace)}
+    lines = {line.left: replace(line, expr=dated(line.expr, line.step)) for line in trace.lines()}
     given = dict(trace.known())
     for line in lines.values():
-        given |= _leaves(line)
+        given |= leaves_of(line)
     return Page(lines, {left: a for left, a in given.items() if left not in lines})
-
-
-def _lines(trace: Trace) -> Iterator[Line]:
-    for step in (trace.once, *trace.steps):
-        yield from step.lines
-    if trace.backward is not None:
-        yield from trace.backward.lines
-        for factors in trace.backward.factors:
-            yield from (line for line in (*factors.lines, factors.product) if line is not None)
-
-
-def _leaves(line: Line) -> dict[Dated, Array]:
-    """The values that a line reads."""
-    parts = in_order_of_work(line.expr)
-    values = zip(parts, line.values, strict=True)
-    return {part: value for part, value in values if isinstance(part, Dated)}
-
-
-def in_order_of_work(expr: Expr) -> list[Expr]:
-    """The parts of an expression, operands first, as `fold` visits them."""
-    found: list[Expr] = []
-    stack = [(expr, False)]
-    while stack:
-        part, is_done = stack.pop()
-        if is_done or not part.parts:
-            found.append(part)
-            continue
-        stack.append((part, True))
-        stack += [(each, False) for each in reversed(part.parts)]
-    return found
 
 
 class Reckoning:
@@ -125,8 +96,7 @@ class Reckoning:
 
     def keep(self, left: Dated, value: Array) -> None:
         """A line's value, in the shape that the page has it: of one input, d_W is a column."""
-        shape = self.page.lines[left].value.shape
-        self.found[left] = value.reshape(shape) if value.size == math.prod(shape) else value
+        self.found[left] = shaped(value, self.page.lines[left].value.shape)
 
     def parts(self, expr: Expr) -> tuple[Array, ...]:
         """The values of the parts of an expression whose names are known, operands first."""
@@ -182,6 +152,12 @@ class Reckoning:
         """The names that a line reads."""
         changed = self.changed.get(left)
         return self.page.reads[left] if changed is None else names_in(changed)
+
+
+def shaped(value: Array, shape: tuple[int, ...]) -> Array:
+    """As many numbers in another shape; of another size, repeated to fill it."""
+    is_as_large = value.size == math.prod(shape)
+    return value.reshape(shape) if is_as_large else np.broadcast_to(value, shape)
 
 
 def names_in(expr: Expr) -> frozenset[Dated]:

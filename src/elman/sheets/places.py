@@ -5,7 +5,6 @@ The texts of `claims` stay as they were typed: `.80` is two digits, and not the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,20 @@ from typing import Any
 import yaml
 
 from elman.cell.files import read_text
+from elman.cell.given_files import no_yaml, scalar
 from elman.errors import FileProblem, Where, nearest
 
 MOST_VALUES, DEEPEST = 100_000, 20
-MOST_DIGITS = 300  # of a whole number
 TYPED = ("claims", "names", "title")  # the keys under which scalars stay texts
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+MENDED = {  # by what the reader of YAML says
+    "got '['": 'Within {} a key with brackets is put in quotes:  {"h[1]": .5}.',
+    "'\\t'": "Indent with spaces, not with a tab.",
+    "another document": "A file is one sheet; remove the line with ---.",
+    "mapping values are not allowed": "Put a text with a colon in quotes.",
+    "but got '}'": "Close the bracket before it.",
+    "but got ']'": "Close the bracket before it.",
+    "#x0000": "Write it as text, in UTF-8.",
+}
 Path_ = tuple[str | int, ...]  # the keys that lead to a value
 
 
@@ -52,6 +59,8 @@ def read_tree(path: Path) -> Tree:
     >>> read_tree(pathlib.Path("a.yaml")).value
     {'title': 'RNN', 'claims': {'h': '.80'}}
     """
+    if path.is_dir():
+        raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
     text = read_text(path).removeprefix("\ufeff")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -59,10 +68,17 @@ def read_tree(path: Path) -> Tree:
     except RecursionError:
         raise too_large(path) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error)
-        raise FileProblem("E605", f"{path} is not YAML{place}: {reason}") from error
+        raise _no_yaml(path, text.splitlines(), error) from error
+
+
+def _no_yaml(path: Path, lines: list[str], error: yaml.YAMLError) -> FileProblem:
+    """E605 with the line that cannot be read, and how such a line is mended."""
+    found, mark = no_yaml(path, error), getattr(error, "problem_mark", None)
+    if mark and mark.line < len(lines):
+        label = f"line {mark.line + 1} of {path.name}"
+        found.where = Where(label, lines[mark.line], mark.column, mark.column + 1)
+    found.fix = next((fix for sign, fix in MENDED.items() if sign in found.headline), None)
+    return found
 
 
 class _Reader:
@@ -71,7 +87,6 @@ class _Reader:
         self.keys: dict[Path_, tuple[int, int, int]] = {}
         self.values: dict[Path_, tuple[int, int, int]] = {}
         self.count = 0
-        self.loader = yaml.SafeLoader("")
 
     def tree(self, root: yaml.Node | None) -> Tree:
         if root is None:
@@ -95,7 +110,7 @@ class _Reader:
             return {self.key(key, path): self.entry(key, value, path) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
             return [self.read(each, (*path, k)) for k, each in enumerate(node.value)]
-        return node.value if path[0] in TYPED else self.scalar(node)
+        return node.value if path[0] in TYPED else scalar(node)
 
     def entry(self, key: yaml.Node, value: yaml.Node, path: Path_) -> Any:
         return self.read(value, (*path, key.value))
@@ -120,18 +135,6 @@ class _Reader:
             )
         self.keys[found] = self.place(node)
         return str(node.value)
-
-    def scalar(self, node: yaml.Node) -> Any:
-        """A number, a text, or nothing; -.5 and 1e-3 are numbers here, and `no` is a word."""
-        if not getattr(node, "style", None) and NUMBER.fullmatch(node.value):
-            is_whole = node.value.lstrip("+-").isdecimal() and len(node.value) < MOST_DIGITS
-            return int(node.value) if is_whole else float(node.value)
-        if not node.tag.endswith((":int", ":float", ":null")):
-            return node.value
-        try:
-            return self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError):
-            return node.value
 
     def place(self, node: yaml.Node) -> tuple[int, int, int]:
         start, end = node.start_mark, node.end_mark

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from elman.trace.numbers import fixed, scientific
+
 NUMBER = re.compile(r"[-+−]?(\d+\.?\d*|\.\d+)([eE][-+−]?\d+)?")
 NEAR = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
 LOOSE = 1e-9  # of a last digit: half-way cases count as rounded, up or down
@@ -38,22 +40,23 @@ class Printed:
 
     def equals(self, value: float) -> bool:
         """All digits of the value, or the very number."""
-        return abs(self.value - value) <= NEAR * max(1.0, abs(value))
+        return math.isfinite(value) and abs(self.value - value) <= NEAR * max(1.0, abs(value))
 
     def rounds(self, value: float, slack: float = 0.0) -> bool:
         """Is it the value (give or take `slack`) rounded to its last digit?"""
-        return abs(self.value - value) <= self.unit * (0.5 + LOOSE) + slack + NEAR * abs(value)
+        loose = self.unit * (0.5 + LOOSE) + slack + NEAR * abs(value)
+        return math.isfinite(value) and abs(self.value - value) <= loose
 
-    def cuts(self, value: float, slack: float = 0.0) -> bool:
+    def cuts(self, value: float) -> bool:
         """Is it the value with its further digits cut off?"""
         more = (value - self.value) if self.value > 0 else (self.value - value)
         more = abs(value) if self.value == 0 else more
-        least = -slack - NEAR * max(1.0, abs(value))
-        return least <= more < self.unit * (1 - LOOSE) + slack
+        least, most = -NEAR * max(1.0, abs(value)), self.unit * (1 - LOOSE)
+        return math.isfinite(value) and least <= more < most
 
     def fits(self, value: float) -> bool:
         """Is it the value, rounded or cut off?"""
-        return math.isfinite(value) and (self.rounds(value) or self.cuts(value))
+        return self.rounds(value) or self.cuts(value)
 
 
 def printed(text: str, usual: int = 0) -> Printed | None:
@@ -80,15 +83,15 @@ def printed(text: str, usual: int = 0) -> Printed | None:
 def shown(value: float, like: Printed, digits: int | None = None) -> str:
     """A value with the digits that a printed number has, or with so many decimals.
 
-    >>> shown(0.800499, printed(".80")), shown(123456, printed("1.2e5"))
-    ('0.80', '1.2e5')
+    >>> shown(0.800499, printed(".80")), shown(0.125, printed(".11")), shown(123456, printed("1e5"))
+    ('0.80', '0.13', '1e5')
     """
     if not math.isfinite(value):
         return str(value)
     if "e" in like.text.lower() and digits is None:
         count = max(len(like.digits) - 1, 0)
-        mantissa, power = f"{value:.{count}e}".split("e")
+        mantissa, power = scientific(value, count).split("e")
         return f"{mantissa}e{int(power)}"
     decimals = max(like.decimals, 0) if digits is None else digits
-    text = f"{value:.{decimals}f}"
+    text = fixed(value, decimals)
     return text.removeprefix("-") if float(text) == 0 else text

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import elman
 from elman.cell import Cell
-from elman.cell.files import read_text
+from elman.cell.given_files import check_finite, read_arrays, read_names
 from elman.errors import ElmanError, FileProblem, nearest
 from elman.sheets.check import check
 from elman.sheets.claims import Claim, read_claims
 from elman.sheets.content import Content, content_of
-from elman.sheets.given import Words, arrays, read_arrays
+from elman.sheets.given import Words, arrays
 from elman.sheets.page import Page, page_of
 from elman.sheets.places import Tree, read_tree
 from elman.sheets.report import Report
@@ -39,7 +39,7 @@ def load(path: str | Path) -> Sheet:
       h[1] = .4621  rounded
       1 claim: 1 rounded
 
-    Errors: FileProblem E601 to E605 where the file cannot be read, E620 to E636 where it is no
+    Errors: FileProblem E601 to E605 where the file cannot be read, E620 to E635 where it is no
     sheet; and those of its cell and its numbers, with the line of the file.
     """
     tree = read_tree(Path(path))
@@ -115,8 +115,7 @@ class Sheet:
         return Words(given)
 
     def _words_of_file(self, name: str) -> list[str]:
-        text = self.placed(lambda: read_text(self.path.parent / name), "names")
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return self.placed(lambda: read_names(self.path.parent / name), "names")
 
     @property
     def names(self) -> Mapping[str, tuple[str, ...]]:
@@ -149,8 +148,7 @@ class Sheet:
         content = self.content
         weights = content.weights
         if isinstance(weights, str):
-            name = weights
-            values = self.placed(lambda: read_arrays(self.path.parent / name), "weights")
+            values = self._weights_of_file(weights)
         else:
             values = arrays(self.tree, "weights", weights)
         found: dict[str, Any] = {
@@ -161,6 +159,15 @@ class Sheet:
             "steps": content.steps,
         }
         return found | self._loss()
+
+    def _weights_of_file(self, file: str) -> dict[str, Any]:
+        def read() -> dict[str, Any]:
+            found = read_arrays(self.path.parent / file)
+            for name, value in found.items():
+                check_finite(f"{name} in {file}", value)
+            return found
+
+        return self.placed(read, "weights")
 
     def _loss(self) -> dict[str, Any]:
         loss = self.content.loss

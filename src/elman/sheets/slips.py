@@ -125,10 +125,14 @@ class Slips:
                 if other in known:
                     text = f"{plain(other)} is taken for {plain(part)}"
                     yield Change(SHIFTED, text, other, shift, 1.0 if shift > -2 else RARE)
+            before = Dated(part.name, 0, part.kind)
+            if part.step == 1 and part in self.page.given and before not in known:
+                text = f"{plain(before)}, which is 0, is taken for {plain(part)}"
+                yield Change(SHIFTED, text, Binary("*", Number(0.0), part), -1, RARE)
         shape = known[part].shape if part in known else None
         for other in known:
-            alike = other.name != part.name and known[other].shape == shape
-            if alike and (other.step, other.kind) == (part.step, part.kind):
+            is_kin = (other.name == part.name) != (other.kind == part.kind)  # d_h for d_h_in too
+            if is_kin and other.step == part.step and known[other].shape == shape:
                 text = f"{plain(other)} is taken for {plain(part)}"
                 yield Change(OTHER_NAME, text, other, other.name)
         line = self.page.lines.get(part)

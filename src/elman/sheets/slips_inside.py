@@ -138,6 +138,8 @@ def numbers(part: Number) -> Iterator[Change]:
     if part.value == int(part.value):
         for factor in (0.5, 2.0) if part.value > 1 else ():
             other = Number(part.value * factor)
+            if other.value == 1:
+                continue  # the factor is left out
             text = f"{as_text(other.value, 12)} is taken for {as_text(part.value, 12)}"
             yield Change(OTHER_NUMBER, text, other, factor)
         return

@@ -14,7 +14,7 @@ from elman.errors import ElmanError
 from elman.language.syntax import Expr, walk
 from elman.sheets.claims import Claim
 from elman.sheets.page import Array, Page, Reckoning
-from elman.sheets.slip import TRANSPOSED, Slip, plain
+from elman.sheets.slip import SIGN, TRANSPOSED, Slip, plain
 from elman.sheets.slips import Slips
 from elman.trace.leaves import Dated, Shown
 
@@ -112,17 +112,21 @@ class Trials:
         yield from _entries(OTHER_LINE, other, exact)
 
     @functools.cached_property
-    def reversed(self) -> tuple[Cause, ...]:
-        """A vector's entries in reverse order, a matrix on its side."""
-        exact = self.claim.exact
-        if exact.ndim == 2 and exact.shape[0] == exact.shape[1] > 1:
-            text = f"the rows of {plain(self.claim.expr)} stand as columns"
-            weight = WEIGHT[TRANSPOSED]
-            return (Cause(TRANSPOSED, text, weight, exact.T, label=(TRANSPOSED, "all")),)
-        if exact.ndim != 1 or exact.size < 2:
+    def turned(self) -> tuple[Cause, ...]:
+        """All signs changed, a vector's entries in reverse order, a matrix on its side."""
+        exact, name = self.claim.exact, plain(self.claim.expr)
+        if exact.size < 2:
             return ()
-        text = f"the entries of {plain(self.claim.expr)} stand in reverse order"
-        return (Cause(OTHER_ENTRY, text, WEIGHT[OTHER_ENTRY], exact[::-1], label=(OTHER_ENTRY,)),)
+        text = f"the entries of {name} have the other sign"
+        found = [Cause(SIGN, text, WEIGHT[OTHER_ENTRY], -exact, label=(SIGN, "all"))]
+        if exact.ndim == 1:
+            text = f"the entries of {name} stand in reverse order"
+            label: tuple[object, ...] = (OTHER_ENTRY,)
+            found.append(Cause(OTHER_ENTRY, text, WEIGHT[OTHER_ENTRY], exact[::-1], label=label))
+        if exact.ndim == 2 and exact.shape[0] == exact.shape[1]:
+            text, label = f"the rows of {name} stand as columns", (TRANSPOSED, "all")
+            found.append(Cause(TRANSPOSED, text, WEIGHT[TRANSPOSED], exact.T, label=label))
+        return tuple(found)
 
     @functools.cached_property
     def hidden(self) -> tuple[Cause, ...]:
@@ -161,7 +165,8 @@ class Trials:
         own = [self.claim.expr] if isinstance(self.claim.expr, Dated) else []
         by_name: dict[tuple[str, str], list[Dated]] = {}
         for left in (*self.unprinted, *own):
-            by_name.setdefault((left.name, left.kind), []).append(left)
+            if left.step is not None:
+                by_name.setdefault((left.name, left.kind), []).append(left)
         repeated = (self.repeated(lines) for lines in by_name.values() if len(lines) > 1)
         return tuple(cause for causes in repeated for cause in causes)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from elman.sheets.printed import Printed
+from elman.trace.numbers import fixed
 
 SWAPPED, POINT_MOVED, SIGN_LOST = "digits transposed", "decimal point", "sign"
 UP, SHORT, TWICE = "rounded up", "digit left out", "digit doubled"
@@ -86,4 +87,4 @@ def _rounded(value: float, number: Printed) -> list[str]:
 
 
 def _digits_of(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}".replace(".", "")
+    return fixed(value, decimals).replace(".", "")

@@ -12,7 +12,7 @@ import numpy as np
 from elman.language.syntax import Expr, walk
 from elman.sheets.claims import Claim
 from elman.sheets.habits import ALL, BOARD, RESULTS, Habit, Settling, Slack, habits
-from elman.sheets.page import Array, Page, Reckoning, names_in
+from elman.sheets.page import Array, Page, Reckoning, names_in, shaped
 from elman.sheets.printed import Printed
 from elman.trace.rounding import Rounding
 
@@ -88,8 +88,9 @@ class Judge:
             off = np.abs(other.values - other.exact)
             # of what is not near the truth, the digits that were not printed may have been used
             errors[other.expr] = off if is_near else other.halves
-        found = Slack(self.as_printed, errors, max(decimals, 0)).of(claim.expr)
-        return found.reshape(claim.exact.shape) if found.size == claim.exact.size else np.broadcast_to(found, claim.exact.shape)
+        with np.errstate(invalid="ignore"):  # what overflows has no bound
+            found = Slack(self.as_printed, errors, max(decimals, 0)).of(claim.expr)
+        return shaped(found, claim.exact.shape)
 
     def depth(self, claim: Claim) -> tuple[int, int]:
         """A claim stands after all that it depends on."""
@@ -199,7 +200,7 @@ class _Ways:
 
     def value(self, habit: Habit, from_claims: bool) -> list[float]:
         found = self.judge.by_habit(habit, from_claims).value(self.claim.expr)
-        return list(np.broadcast_to(found, self.claim.exact.shape).ravel().tolist())
+        return list(shaped(found, self.claim.exact.shape).ravel().tolist())
 
     def within_slack(self, place: int, number: Printed) -> bool:
         slack = float(self.judge.slack(self.claim, number.decimals).ravel()[place])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +10,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from elman.cell.files import read_text
+from elman.cell.given_files import no_yaml
 from elman.errors import Fact, FileProblem
-from elman.tasks.text import read_bytes
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,25 +32,12 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; E605 names the line that is not JSON."""
-    try:
-        return json.loads(_read_utf8(path))
-    except json.JSONDecodeError as error:
-        raise FileProblem(
-            "E605", f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-
-
 def read_yaml(path: Path) -> Any:
     """The value in a YAML file; E605 names the line that is not YAML."""
     try:
-        return yaml.safe_load(_read_utf8(path))
+        return yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error)
-        raise FileProblem("E605", f"{path} is not YAML{place}: {reason}") from error
+        raise no_yaml(path, error) from error
 
 
 def read_model(model: type[Model], value: Any, path: Path) -> Model:
@@ -75,10 +62,3 @@ def read_model(model: type[Model], value: Any, path: Path) -> Model:
 def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _read_utf8(path: Path) -> str:
-    try:
-        return read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise FileProblem("E604", f"{path} is not UTF-8: byte {error.start}") from error

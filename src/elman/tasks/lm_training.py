@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
 from elman.cell import Cell
+from elman.cell.files import read_json
 from elman.errors import DataProblem, ElmanError, Fact, FileProblem
 from elman.tasks import lm
-from elman.tasks.files import read_json, read_model, read_yaml, sha256
+from elman.tasks.files import read_model, read_yaml, sha256
 from elman.tasks.loop import Outcome, begin, train
 from elman.tasks.model_folder import CONFIG as MODEL_CONFIG
 from elman.tasks.model_folder import ModelConfig

@@ -17,8 +17,9 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from elman.cell.files import read_json
 from elman.errors import Fact, FileProblem
-from elman.tasks.files import read_json, read_model, sha256, write_atomically
+from elman.tasks.files import read_model, sha256, write_atomically
 from elman.tasks.tensor_file import Tensors, read_tensors, write_tensors
 from elman.tasks.text import Vocabulary
 

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from elman.cell.files import read_bytes
 from elman.errors import Fact, FileProblem, WeightProblem
 from elman.tasks.files import write_atomically
-from elman.tasks.text import read_bytes
 
 Tensors = dict[str, torch.Tensor]
 HEADER = "elman"  # the one key of the file's metadata; its value is JSON

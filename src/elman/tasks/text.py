@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from elman.errors import DataProblem, Fact, FileProblem, nearest
+from elman.cell.files import read_bytes
+from elman.errors import DataProblem, Fact, FileProblem
 
 
 def read_text(path: Path) -> str:
@@ -36,26 +37,6 @@ def read_text(path: Path) -> str:
     if not text:
         raise DataProblem("E701", f"{path} is empty", rule="A text needs characters to learn from.")
     return text
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file, or a FileProblem that names it."""
-    if path.is_dir():
-        raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        hint = "" if not path.parent.is_dir() else nearest(path.name, _names(path.parent))
-        raise FileProblem("E601", f"there is no file {path}", fix=hint or None) from error
-    except OSError as error:
-        raise FileProblem("E603", f"{path} cannot be read: {error.strerror}") from error
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in folder.iterdir()]
-    except OSError:
-        return []
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from elman.trace.flow import (
     Shape,
     add,
     call,
+    chosen,
     column,
     compare,
     div,
@@ -210,6 +211,8 @@ def _sloped(slope: Slope) -> Rule:
     def rule(g: Flow, y: Part) -> list[Flow | None]:
         (a,) = y.parts
         local = slope(y.flow, a.flow)
+        if isinstance(local.expr, Binary) and local.expr.op in COMPARISONS:
+            return [chosen(g, local)]
         if local.factors == () and isinstance(local.expr, Binary) and local.expr.op == "/":
             return [div(g, Flow(local.expr.right, local.shape))]  # d / a rather than d * (1 / a)
         return [mul(g, local)]

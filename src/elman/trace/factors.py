@@ -12,7 +12,7 @@ import numpy as np
 
 from elman.language.syntax import Binary, Expr, walk
 from elman.trace.flow import Flow, add, fitted, number
-from elman.trace.leaves import SINCE, Dated
+from elman.trace.leaves import ALONE, SINCE, Dated
 from elman.trace.paths import Held, expand, part_of
 from elman.trace.work import values_in, work
 from elman.trace.worked import Line, Step, dated
@@ -26,7 +26,7 @@ class Factors:
     """dh[t]/dh[t-1] of one state at every step, the other states held, and their product.
 
     `along_all` is dh[T]/dh[0] by every path, also by those through the other states; None where
-    there are no others, since it is the product then.
+    there are no others, since it is the product then. Else the product has a name of its own.
     """
 
     state: str
@@ -73,7 +73,7 @@ def factors_of(
         complete = len(written) == len(lines)
         others = tuple(dict.fromkeys(other for other, _ in states if other != name))
         others += tuple(f"{n}[t-{lag}]" for n, lag in states if n == name and lag > 1)
-        product = _product(name, written, len(steps)) if complete else None
+        product = _product(name, written, len(steps), bool(others)) if complete else None
         along = along_all(name) if others or not complete else None
         found.append(Factors(name, written if complete else (), product, along, others))
     return tuple(found)
@@ -119,13 +119,19 @@ def _length(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
 
 
-def _product(name: str, lines: Iterable[Line], last: int) -> Line:
-    """dh[3]/dh[0] = dh[3]/dh[2] * dh[2]/dh[1] * dh[1]/dh[0]."""
+def _product(name: str, lines: Iterable[Line], last: int, is_alone: bool) -> Line:
+    """dh[3]/dh[0] = dh[3]/dh[2] * dh[2]/dh[1] * dh[1]/dh[0].
+
+    `is_alone`: other states lead there too, so that it is one path of several.
+    """
     values = {line.left: line.value for line in lines}
     terms: list[Expr] = list(reversed(values))
     expr = functools.reduce(lambda a, b: Binary("*", a, b), terms)
     worked = work(expr, values_in(values))
-    return Line(name, expr, worked, last, "", f"{SINCE}0")
+    kind, said = f"{SINCE}0", ""
+    if is_alone:
+        kind, said = kind + ALONE, f"the path through {name} alone"
+    return Line(name, expr, worked, last, said, kind)
 
 
 def reworked(found: Factors, again: Callable[[Line], Line]) -> Factors:

@@ -113,6 +113,15 @@ def compare(op: str, a: Flow, b: Flow) -> Flow:
     return Flow(Binary(op, a.expr, b.expr), _wide(a.shape, b.shape))
 
 
+def chosen(g: Flow, condition: Flow) -> Flow:
+    """`g` where the condition holds and 0 elsewhere, also where g is nan: not g * 0."""
+    if g.minus:
+        return neg(chosen(g.minus, condition))
+    if g.number is not None:
+        return mul(g, condition)
+    return call("where", condition, g, number(0))
+
+
 def total(a: Flow) -> Flow:
     """The sum of all entries: of a product of two arrays, their dot product."""
     if a.size == 1:

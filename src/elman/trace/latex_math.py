@@ -41,6 +41,7 @@ from elman.trace.leaves import (
     Rows,
     Shown,
     Terms,
+    since,
 )
 from elman.trace.numbers import Digits
 
@@ -95,6 +96,8 @@ class Formulas:
                 return _negative(self.page, expr, parts)
             case Binary(op="*" | "@") if _are_single(parts):
                 return _beside(*parts)
+            case Binary(op="@") if parts[0].kind == MATRIX and parts[1].kind in NUMBERS[1:]:
+                return replace(_beside(*parts), kind="")
         if parts and all(part.kind == NUMBER for part in parts):
             return self.worked(expr, parts)
         return None
@@ -117,20 +120,20 @@ class Formulas:
         if name.kind.startswith(INNER):
             which = name.kind.removeprefix(INNER)
             low = ",".join(part for part in (self.page.name(name.name), time) if part)
-            return Written(
-                rf"\delta{f'^{{({which.strip()})}}' if which else ''}_{{{low}}}", ATOM, kind
-            )
+            above = f"^{{({which.strip()})}}" if which else ""
+            return Written(rf"\delta{above}_{{{low}}}", CLOSED if which else ATOM, kind)
         if name.kind == GRADIENT:
             text = _partial("E", self.page.name(name.name, time if is_moving else ""))
             if time and not is_moving:  # what one step adds to the gradient of a weight
                 text = rf"\left.{text}\right|_{{{time}}}"
             return Written(text, CLOSED, kind)
         if name.kind.startswith(SINCE):
-            before = self.page.name(name.name, name.kind.removeprefix(SINCE))
-            is_one = kind in NUMBERS
-            return Written(
-                _partial(self.page.name(name.name, time), before), CLOSED, kind if is_one else ""
-            )
+            before, is_alone = since(name.kind)
+            text = _partial(self.page.name(name.name, time), self.page.name(name.name, before))
+            if is_alone:
+                alone = rf"{self.page.name(name.name)} \text{{ alone}}"
+                text = rf"\left.{text}\right|_{{{alone}}}"
+            return Written(text, CLOSED, kind if kind in NUMBERS else "")
         if name.kind == UPDATED:
             time = r"\text{new}"
         return Written(self.page.name(name.name, time), ATOM, kind)
@@ -165,7 +168,7 @@ class Formulas:
     def vector(self, shown: Listed) -> Written:
         figures = [_figure(text).text for text in shown.texts]
         if shown.count > TALL and not shown.is_elided:
-            return Written(rf"({', '.join(figures)})^{{\top}}", ATOM)
+            return Written(rf"({', '.join(figures)})^{{\top}}", CLOSED)
         if not shown.is_elided:
             return Written(_column(figures), VECTOR)
         figures[ENDS:ENDS] = [r"\vdots"]

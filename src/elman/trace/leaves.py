@@ -13,6 +13,7 @@ Array = np.ndarray[Any, Any]
 
 VALUE, GRADIENT, INNER, UPDATED = "", "gradient", "inner", "updated"  # what of a name is meant
 SINCE = "since "  # with a step: the derivative with respect to the same name at that step
+ALONE = " alone"  # after it: by the path through that name only, while others lead there too
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -33,7 +34,7 @@ class Dated(Expr):
 
     Of kind `gradient` it is dE/dh[2], of kind `inner` dE/da where h[2] = tanh(a); `inner 2` is the
     second such function of the line. Of kind `updated` it is a weight after a step of learning, of
-    kind `since 1` dh[2]/dh[1].
+    kind `since 1` dh[2]/dh[1], and of kind `since 1 alone` what of it goes through h alone.
     """
 
     name: str
@@ -126,6 +127,15 @@ def inner(count: int) -> str:
     return INNER if count == 1 else f"{INNER} {count}"
 
 
+def since(kind: str) -> tuple[str, bool]:
+    """The step of a kind `since 0`, and whether it is that of one path alone.
+
+    >>> since("since 0"), since("since -1 alone")
+    (('0', False), ('-1', True))
+    """
+    return kind.removeprefix(SINCE).removesuffix(ALONE), kind.endswith(ALONE)
+
+
 def spelled(name: Dated) -> str:
     """A dated name as plain text.
 
@@ -133,12 +143,16 @@ def spelled(name: Dated) -> str:
     ('h[2]', 'd_h[2]', 'd_h_in[2]')
     >>> spelled(Dated("U", None, UPDATED)), spelled(Dated("h", 2, "since 0"))
     ('U (new)', 'dh[2]/dh[0]')
+    >>> spelled(Dated("c", 2, "since 0 alone"))
+    'dc[2]/dc[0] (c alone)'
     """
     word, kind = name.name, name.kind
     if kind == UPDATED:
         return f"{word} (new)"
     if kind.startswith(SINCE):
-        return f"d{word}[{name.step}]/d{word}[{kind.removeprefix(SINCE)}]"
+        before, is_alone = since(kind)
+        alone = f" ({word} alone)" if is_alone else ""
+        return f"d{word}[{name.step}]/d{word}[{before}]{alone}"
     if kind.startswith(INNER):
         word = f"d_{word}_in{kind.removeprefix(INNER).replace(' ', '_')}"
     elif kind == GRADIENT:

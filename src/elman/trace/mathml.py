@@ -52,6 +52,7 @@ from elman.trace.leaves import (
     Rows,
     Shown,
     Terms,
+    since,
 )
 from elman.trace.mathml_names import identifier, indexed, math_name, moment
 from elman.trace.numbers import Digits
@@ -177,13 +178,11 @@ class MathML:
                 f"<msup><mi>δ</mi>{bracketed(identifier(which))}</msup>" if which else "<mi>δ</mi>"
             )
             low = [self.name_of(name.name), *([moment(time)] if time else [])]
-            return Box(indexed(letter, low), ATOM, kind)
+            return Box(indexed(letter, low), CLOSED if which else ATOM, kind)
         if name.kind == GRADIENT:
             return self.gradient(name.name, time, is_moving, kind)
         if name.kind.startswith(SINCE):
-            before = self.name_of(name.name, name.kind.removeprefix(SINCE))
-            one = kind if kind in NUMBERS else ""
-            return Box(_partial(self.name_of(name.name, time), before), CLOSED, one)
+            return self.since(name, time, kind if kind in NUMBERS else "")
         if name.kind == UPDATED:
             return Box(indexed(self.name_of(name.name), ["<mtext>new</mtext>"]), ATOM, kind)
         return Box(self.name_of(name.name, time), ATOM, kind)
@@ -192,8 +191,15 @@ class MathML:
         """dE/dh[2]; of a weight at a step what that step adds to it."""
         text = _partial("<mi>E</mi>", self.name_of(name, time if is_moving else ""))
         if time and not is_moving:
-            bar = sign("|", form="postfix", stretchy="true", symmetric="true")
-            text = f"<msub>{row(text, bar)}{moment(time)}</msub>"
+            text = _barred(text, moment(time))
+        return Box(text, CLOSED, kind)
+
+    def since(self, name: Any, time: str, kind: str) -> Box:
+        """dh[3]/dh[0]; of one path alone with the name that it goes through."""
+        before, is_alone = since(name.kind)
+        text = _partial(self.name_of(name.name, time), self.name_of(name.name, before))
+        if is_alone:
+            text = _barred(text, row(self.name_of(name.name), "<mtext>\u00a0alone</mtext>"))
         return Box(text, CLOSED, kind)
 
     def gap(self, expr: Any, parts: list[Box]) -> Box:
@@ -300,12 +306,14 @@ class MathML:
         is_single = first.kind in NUMBERS and second.kind in NUMBERS
         behind = second.after(CLOSED)
         if is_single and (first.kind == second.kind == NUMBER or FIGURE.match(behind)):
-            return replace(_lead(first, PRODUCT, sign("·"), behind), level=PRODUCT)
+            kind = NUMBER if first.kind == second.kind == NUMBER else "single"
+            return replace(_lead(first, PRODUCT, sign("·"), behind), level=PRODUCT, kind=kind)
         scaled = is_single or (op == "*" and first.kind in (NUMBER, "scalar"))
-        if scaled or (op == "@" and first.kind == MATRIX and second.kind not in NUMBERS):
+        if scaled or (op == "@" and first.kind == MATRIX and second.kind != NUMBER):
             is_high = "<mfrac" in first.xml + behind  # a letter would touch the bar
             between = sign(TIMES, rspace="0.2em") if is_high else sign(TIMES)
-            return replace(_lead(first, BESIDE, between, behind), level=BESIDE)
+            kind = "single" if is_single else ""
+            return replace(_lead(first, BESIDE, between, behind), level=BESIDE, kind=kind)
         shown = _lead(first, PRODUCT, sign("⊙" if op == "*" else "@"), second.after(BESIDE))
         return replace(shown, level=PRODUCT)
 
@@ -376,6 +384,12 @@ def _line(width: str) -> str:
 def _partial(above: str, below: str) -> str:
     partial = "<mi>∂</mi>"
     return f"<mfrac>{row(partial, above)}{row(partial, below)}</mfrac>"
+
+
+def _barred(text: str, low: str) -> str:
+    """A derivative before a bar, which says by what, or where."""
+    bar = sign("|", form="postfix", stretchy="true", symmetric="true")
+    return f"<msub>{row(text, bar)}{low}</msub>"
 
 
 def _counted(xml: str, count: int) -> str:

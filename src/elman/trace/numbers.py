@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 LONGEST = 8  # entries of a vector that are all shown
 ENDS = 3  # entries shown at the beginning of a longer one
 SMALL, LARGE = 1e-4, 1e9  # below and from here on with an exponent
-KNOWN = 15  # digits of a float64 that mean something: what is computed as 0.125 may be 0.12499...
+KNOWN = 15  # digits of a float64 that mean something: 0.125 may be 0.12499..., 0.3 0.29999...
 GUARD = 4  # of them that are left off at least, where a half is rounded up
 TYPED = 6  # digits of a given number that is shown as it was typed, however few are asked for
 EXACT = 1e-12  # 0.1 + 0.2 is 0.3, whatever float64 makes of it
@@ -85,7 +85,7 @@ def number(value: float, digits: int = 4, given: bool = False) -> str:
         return str(float(value))
     if abs(value) >= LARGE:
         return _with_exponent(value, digits)
-    text = _fixed(value, digits)
+    text = fixed(value, digits)
     is_zero = float(text) == 0
     if given and is_zero and value:
         return f"{value:.2g}" if abs(value) >= SMALL else _with_exponent(value, 1)
@@ -99,9 +99,7 @@ def _significant(value: float, count: int, given: bool) -> str:
     count = max(count, 1)
     if not SMALL <= abs(value) < LARGE:
         return _with_exponent(value, count - 1)
-    mantissa, power = _scientific(value, count - 1).split(
-        "e"
-    )  # rounded first: 0.9999 may become 1.00
+    mantissa, power = scientific(value, count - 1).split("e")  # rounded: 0.9999 may become 1.00
     text = f"{float(f'{mantissa}e{power}'):.{max(count - 1 - int(power), 0)}f}"
     return _trimmed(text) if _is_exact(text, value) else text
 
@@ -110,25 +108,47 @@ def _is_exact(text: str, value: float) -> bool:
     return abs(float(text) - value) <= EXACT * max(1.0, abs(value))
 
 
-def _fixed(value: float, digits: int) -> str:
-    """So many decimals, a 5 rounded up as on paper: 0.125 is 0.13, and 2.675 is 2.68."""
+def rounded(value: float, place: int, cut: bool = False) -> Decimal:
+    """A number to the digit that counts 10**place, a 5 rounded up as on paper, or cut off there.
+
+    >>> rounded(2.675, -2), rounded(2.675, -2, cut=True), rounded(0.1 + 0.2, -2, cut=True)
+    (Decimal('2.68'), Decimal('2.67'), Decimal('0.30'))
+    """
     known = Decimal(f"{value:.{KNOWN - 1}e}")
-    if known.adjusted() + digits > KNOWN - GUARD:  # too near the last digits to be a half
-        return f"{value:.{digits}f}"
-    return f"{known.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+    digits = known.adjusted() - place + 1
+    if digits > KNOWN:  # no digit that is known stands behind the place
+        return Decimal(value)
+    is_half_known = cut or digits <= KNOWN - GUARD + 1
+    exact = known if is_half_known else Decimal(value)
+    return exact.quantize(Decimal(1).scaleb(place), ROUND_DOWN if cut else ROUND_HALF_UP)
 
 
-def _scientific(value: float, digits: int) -> str:
-    """The same with an exponent: one digit before the point, so many behind it."""
-    known = Decimal(f"{value:.{KNOWN - 1}e}")
-    if digits > KNOWN - GUARD:
-        return f"{value:.{digits}e}"
-    unit = Decimal(1).scaleb(known.adjusted() - digits)
-    return f"{known.quantize(unit, ROUND_HALF_UP):.{digits}e}"
+def first_place(value: float) -> int:
+    """The power of ten that a number's first digit counts: 2 of 123.4, and -2 of 0.05."""
+    return Decimal(f"{value:.{KNOWN - 1}e}").adjusted() if value else 0
+
+
+def fixed(value: float, digits: int) -> str:
+    """With so many decimals.
+
+    >>> fixed(0.125, 2), fixed(2.675, 2), fixed(2, 1)
+    ('0.13', '2.68', '2.0')
+    """
+    return f"{rounded(value, -digits):.{digits}f}"
+
+
+def scientific(value: float, digits: int) -> str:
+    """The same with an exponent: one digit before the point, so many behind it.
+
+    >>> scientific(123500, 2), scientific(0, 1)
+    ('1.24e+5', '0.0e+00')
+    """
+    text = f"{rounded(value, first_place(value) - digits):.{digits}e}"
+    return text if value else f"{value:.{digits}e}"
 
 
 def _with_exponent(value: float, digits: int) -> str:
-    text = _scientific(value, digits)
+    text = scientific(value, digits)
     mantissa, power = text.split("e")
     return f"{_trimmed(mantissa) if _is_exact(text, value) else mantissa}e{int(power)}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,13 @@ from elman.language.syntax import Binary, Call, Expr, fold, walk
 from elman.trace.board import Board
 from elman.trace.document import Chain
 from elman.trace.leaves import Dated, Shown
+from elman.trace.numbers import first_place, rounded
 from elman.trace.work import work
 from elman.trace.worked import Line, Read, Step, dated
 
 Array = np.ndarray[Any, Any]
 WORKED = (Binary, Call)  # a sign, a list or a transpose only moves what is written already
 MANY = 1e5  # of the last place asked for: more need a closer look
-KNOWN = 15  # digits of a float64 that mean something: 0.1 + 0.2 is cut to 0.3, not to 0.2
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,8 @@ class Rounding:
     def number(self, value: float) -> float:
         if not math.isfinite(value) or value == 0:
             return value
-        exact = Decimal(f"{value:.{KNOWN - 1}e}")
-        place = exact.adjusted() + 1 if self.significant else 0
-        unit = Decimal(1).scaleb(place - self.digits)
-        if exact.adjusted() - unit.adjusted() >= KNOWN:  # no digit stands so far behind
-            return value
-        return float(exact.quantize(unit, ROUND_DOWN if self.cut else ROUND_HALF_UP))
+        place = first_place(value) + 1 if self.significant else 0
+        return float(rounded(value, place - self.digits, self.cut))
 
     def array(self, given: Array) -> Array:
         """Every entry as `number` rounds it; by far most of them at once."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from elman.errors import ShapeProblem
-from elman.language.syntax import At, Name, Text, fold
+from elman.language.syntax import Text
 from elman.trace import html, latex
 from elman.trace.backward import Backward
 from elman.trace.backward_page import backward_sections
@@ -193,11 +193,11 @@ class Trace:
             made = replace(made, sections=(*made.sections, *backward_sections(*back)))
         notes = [line_labels(steps, self.names, digits)]
         if self.exact is not None and self.rounding is not None:
-            notes.append(distances(self._lines(steps), self.exact._lines(), self.rounding))
+            notes.append(distances(self.lines(steps), self.exact.lines(), self.rounding))
             last = self.steps[max(steps[-1].number - 1, 0)]
             ends = [e for e in last.lines if e.name in outputs_of(self.text)]
             ends += [self.backward.loss] if self.backward and self.backward.loss else []
-            end = how_far(ends, self.exact._lines(), self.rounding)
+            end = how_far(ends, self.exact.lines(), self.rounding)
             made = replace(made, sections=(*made.sections, end))
         if self.is_given_listed:
             loss = self.backward and self.backward.loss
@@ -211,8 +211,14 @@ class Trace:
         read = {read.left.name for step in self.steps for read in step.reads}
         return frozenset(read - computed)
 
-    def _lines(self, steps: Iterable[Step] | None = None) -> list[Line]:
-        """Every line, those of the backward pass too."""
+    def lines(self, steps: Iterable[Step] | None = None) -> list[Line]:
+        """Every line, or those of some steps, and those of the backward pass.
+
+        >>> import elman
+        >>> cell = elman.Cell("h[t] = tanh(w * x[t])")
+        >>> cell.trace({"x": [0.0, 0.0]}, {"w": 1}).lines()
+        [<Line h[1]: [0.]>, <Line h[2]: [0.]>]
+        """
         forward = [line for s in steps or (self.once, *self.steps) for line in s.lines]
         if self.backward is None:
             return forward
@@ -249,7 +255,7 @@ class Trace:
 
         Errors: NameProblem E407 for a name that no equation computes.
         """
-        known = tuple(dict.fromkeys(line.name for line in self._lines()))
+        known = tuple(dict.fromkeys(line.name for line in self.lines()))
         chosen = replace(self.selection, names=chosen_names(names, known))
         return replace(self, selection=chosen)
 
@@ -371,23 +377,7 @@ def _values(steps: Iterable[Step], like: Mapping[str, Array]) -> dict[str, Array
 
 def leaves_of(line: Line) -> dict[Dated, Array]:
     """What a line reads; the number of the step, `t`, has one too."""
-    found: dict[Dated, Array] = {}
-    values = iter(line.values)
-
-    def visit(part: Any, _: list[None]) -> None:
-        value = next(values)
-        match part:
-            case At(name=name, lag=lag) if line.step is not None:
-                found[Dated(name, line.step - lag)] = value
-            case Name(name="t"):
-                found[Dated("t", line.step)] = value
-            case Name(name=name):
-                found[Dated(name)] = value
-            case Dated():
-                found[part] = value
-
-    fold(line.expr, visit)
-    return found
+    return {part: value for part, value in line.parts() if isinstance(part, Dated)}
 
 
 def _check_whole(name: str, value: object, least: int, rule: str) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from elman.language.syntax import Expr, fold
 from elman.language.write import write
 from elman.trace.leaves import Dated, spelled
 from elman.trace.numbers import Digits
@@ -140,16 +139,8 @@ def _line(line: Line) -> dict[str, Any]:
 
 def _parts(line: Line) -> list[tuple[str, Array]]:
     """Every operation inside of a line with its value, in the order of working; not the last."""
-    found: list[tuple[Expr, Array]] = []
-    values = iter(line.values)
-
-    def visit(part: Expr, _: list[None]) -> None:
-        value = next(values)
-        if part.parts:
-            found.append((part, value))
-
-    fold(dated(line.expr, line.step), visit)
-    return [(write_plain(part, Digits()), value) for part, value in found[:-1]]
+    found = [(write_plain(part, Digits()), value) for part, value in line.parts() if part.parts]
+    return found[:-1]
 
 
 def _data(value: Array) -> Any:

@@ -54,6 +54,10 @@ class Line:
         """`h[1]`, or `A` for what is computed once."""
         return spelled(self.left)
 
+    def parts(self) -> list[tuple[Expr, Array]]:
+        """Every part with its value, operands first, steps put in."""
+        return list(zip(in_order(dated(self.expr, self.step)), self.values, strict=True))
+
     def __repr__(self) -> str:
         return f"<Line {self.label}: {self.value}>"
 
@@ -87,6 +91,18 @@ def dated(expr: Expr, step: int | None) -> Expr:
         return leaf
 
     return exchange(expr, date)
+
+
+def in_order(expr: Expr) -> list[Expr]:
+    """The parts of an expression, operands first, as `fold` visits them.
+
+    >>> from elman.language.syntax import Binary
+    >>> [repr(part) for part in in_order(Binary("+", Name("a"), Name("b")))][:2]
+    ["Name('a', None)", "Name('b', None)"]
+    """
+    found: list[Expr] = []
+    fold(expr, lambda part, _: found.append(part))
+    return found
 
 
 def exchange(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
