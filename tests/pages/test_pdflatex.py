@@ -11,6 +11,7 @@ import pytest
 
 import elman
 from tests.backends.table import LIBRARY
+from tests.trace import drawn_cells
 from tests.trace.formats import EXAMPLES, SIZES, example, library
 
 pytestmark = [
@@ -113,3 +114,18 @@ def np_ones(shape: tuple[int, ...]) -> list:
 def test_seventeen_digits_stay_on_the_page(tmp_path):
     said = typeset(tmp_path, "long", library("lstm", 3).to_latex(digits=17))
     assert not overfull(said)
+
+
+@pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
+def test_drawn_cells_compile_there_and_back_and_stay_on_the_page(tmp_path):
+    inputs = []
+    for cell, given in drawn_cells.cells(range(30)):
+        page, file = cell.trace(**given, lr=0.5).to_latex(), cell.name.replace(" ", "_")
+        (tmp_path / f"{file}.tex").write_text(page, "utf-8")
+        inputs.append(rf"\typeout{{at {file}}}\input{{{file}}}")
+    turned = elman.Cell("w[t] = tanh(relu(outer(x[t], b).T)) ** 2").trace(
+        {"x": [[1, -2]]}, {"b": [0.5, 0.3, 0.1]}, cotangents={"w": [[[1, 1]] * 3]}
+    )
+    (tmp_path / "turned.tex").write_text(turned.asking("", ["Why?"]).to_latex(blank=True), "utf-8")
+    host = HOST.replace("11pt", "10pt") % "\n".join([*inputs, r"\input{turned}"])
+    assert max(overfull(typeset(tmp_path, "host", host)), default=0) <= 10

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 import time
 
 import numpy as np
@@ -14,6 +16,7 @@ from elman.errors import ElmanError
 from elman.language.functions import FUNCTIONS
 from elman.language.syntax import Call, walk
 from elman.trace.derivatives import CALLS, canonical
+from elman.trace.document import Chain, Given
 from elman.trace.leaves import INNER
 from elman.trace.paths import SIMPLER
 from elman.trace.work import values_in, work
@@ -120,6 +123,20 @@ def test_the_number_of_the_step_has_the_gradient_of_all_steps():
     assert_near(cell.trace(**given).gradients, cell.gradients(**given), "t")
 
 
+def test_a_step_counted_backwards_is_the_one_that_read_the_number():
+    cell = Cell("h[t] = t * tanh(t * h[t-1] + x[t])\nx: 1")
+    given = {"x": [[1.0], [0.5], [0.2]]}, {}, {"h": [0.1]}
+    trace = cell.trace(*given, cotangents={"h": [[1.0]] * 3})
+    text = section(trace, "step 2, backwards")
+    assert "d_h[2] = 1 + 3 * d_h_in[3]  # given, through h[3]" in text
+    assert "d_h_in[2] = 2 * d_h[2] * (1 - tanh(2 * h[1] + x[2])**2)" in text
+    page = trace.to_text()
+    assert " t " not in page[page.index("step 3, backwards") :]
+    assert "t = 2" in section(trace, "step 2")
+    back = json.loads(trace.to_json())["backward"]["steps"]
+    assert not re.search(r"\bt\b", " ".join(line["formula"] for s in back for line in s["lines"]))
+
+
 # ---- rules ----
 
 CALLED = {  # a call of every function, of a and b, vectors of three
@@ -202,6 +219,10 @@ def functions(what):
 
 def lines(trace):
     return {line.label: (line.expr, line.comment) for line in trace.backward.lines}
+
+
+def _is_line(item):
+    return isinstance(item, Given | Chain) and bool(item.left.kind)
 
 
 def section(trace, title, **more):
@@ -336,7 +357,9 @@ def test_where_something_else_carries_the_whole_derivative_stands_beside():
     np.testing.assert_allclose(memory.along_all, trace.gradients["c"], rtol=1e-12)
     assert abs(memory.along_all - memory.product.value).item() > 0.01
     text = section(trace, "how the gradient fades or grows")
-    assert "dc[3]/dc[0] = dc[3]/dc[2] * dc[2]/dc[1] * dc[1]/dc[0]" in text
+    assert "dc[3]/dc[0] (c alone) = dc[3]/dc[2] * dc[2]/dc[1] * dc[1]/dc[0]" in text
+    lefts = [item.left for s in trace.document().sections for item in s.items if _is_line(item)]
+    assert len(lefts) == len({*lefts})  # no name stands for two values
     assert "# along all paths, through h too" in text
 
 

@@ -82,3 +82,16 @@ def test_an_array_is_rounded_as_its_numbers_are(digits, more):
     for values in (ties, np.array(odd), random.normal(size=200), random.normal(size=50) * 1e7):
         np.testing.assert_array_equal(rounding.array(values), [*map(rounding.number, values)])
     assert rounding.array(np.array(2.5)).shape == ()
+
+
+@pytest.mark.parametrize("around", ["norm({})", "sum(sqrt({}))", "sum(log({}))", "sum(1 / {})"])
+@pytest.mark.parametrize("inside", ["relu(x[t])", "-relu(-2 * x[t])", "relu(x[t]) ** 2"])
+@pytest.mark.parametrize("x", [[0.0, 0.0], [1.0, 0.0], [-1.0, 2.0]])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_choice_lets_nothing_through_also_where_a_derivative_is_no_number(around, inside, x):
+    cell = Cell(f"x: n\nh[t] = {around.format(inside)}")
+    given = {"inputs": {"x": [x]}, "weights": {}, "cotangents": {"h": [1.0]}}
+    found, expected = cell.trace(**given).gradients["x"], cell.gradients(**given, backend="numpy")
+    np.testing.assert_allclose(found, expected["x"], rtol=1e-12)
+    if inside == "relu(x[t])":
+        np.testing.assert_array_equal(found[0][np.array(x) <= 0], 0)

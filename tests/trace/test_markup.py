@@ -13,7 +13,7 @@ import pytest
 
 import elman
 from elman.language import read
-from elman.language.syntax import Binary, Call, Name, Number
+from elman.language.syntax import Binary, Call, Name, Number, Transpose
 from elman.trace import mathml
 from elman.trace.document import Chain, Document, Given, Remark, Section, Table
 from elman.trace.html import write_html
@@ -68,6 +68,10 @@ DERIVATIVES = [
     (Dated("h", 2, INNER), r"\delta_{h,2}"),
     (Dated("h", 2, "inner 2"), r"\delta^{(2)}_{h,2}"),
     (Dated("h", 2, "since 0"), r"\frac{\partial h_2}{\partial h_0}"),
+    (
+        Dated("h", 2, "since 0 alone"),
+        r"\left.\frac{\partial h_2}{\partial h_0}\right|_{h \text{ alone}}",
+    ),
     (Dated("U", None, UPDATED), r"U_\text{new}"),
     (Dated("t", 3), "t"),
 ]
@@ -77,6 +81,32 @@ DERIVATIVES = [
 def test_every_kind_of_name_has_its_sign(name, written):
     assert latex(name).replace(r"_{\text{new}}", r"_\text{new}") == written
     ET.fromstring(f"<x>{mathml.MathML(EQUATIONS, Digits()).write(name)}</x>")
+
+
+def test_nothing_has_two_superscripts():
+    second, row = Dated("w", 1, "inner 2"), Shown(np.arange(13.0))
+    two, turned = r"\delta^{(2)}_{w,1}", rf"({', '.join(map(str, range(13)))})^{{\top}}"
+    assert latex(Transpose(second)) == rf"({two})^\top"
+    assert latex(Call("outer", (second, second))) == rf"{two} \, ({two})^\top"
+    assert latex(Binary("**", second, Number(2.0))) == rf"({two})^2"
+    page = Formulas(EQUATIONS, Digits(limit=20))
+    assert page.write(Binary("**", row, Number(2.0))) == f"({turned})^2"
+    assert page.write(Call("outer", (row, row))) == rf"{turned} \, ({turned})^\top"
+
+
+def test_a_blank_page_has_room_for_answers():
+    asked = example("scalar").asking("", ["Why?", "How?"])
+    rule, room = (
+        r"\rule{0pt}{10mm}\hrulefill",
+        '<div class="room"><div></div><div></div><div></div>',
+    )
+    for page, line, count in (
+        (asked.to_latex, rule, 6),
+        (asked.to_html, room, 2),
+        (asked.to_markdown, "&nbsp;\n\n---\n", 4),
+    ):
+        assert page(blank=True).count(line) == count
+        assert line not in page()
 
 
 def test_a_small_letter_that_is_a_matrix_stands_beside_its_vector():

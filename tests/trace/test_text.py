@@ -93,6 +93,9 @@ LONG = [
     ("[[1, 2, 3], [4, 5, 6], [7, 8, 9]]", 30, ["[[1, 2, 3],", " [4, 5, 6],", " [7, 8, 9]]"]),
     ("f(0.125*3 + 0.25*4)*g(0.5*1 + 2)", 20, ["f(0.125*3 + 0.25*4)", "*g(0.5*1 + 2)"]),
     ("2**3 * 4**5", 6, ["2**3", "* 4**5"]),
+    ("2**3 * 4**5", 4, ["2**3", "* 4", "**5"]),
+    ("exp(a)**tanh(b)", 10, ["exp(a)", "**tanh(b)"]),
+    ("-0.25**2", 6, ["-0.25", "**2"]),
     ("unbreakable", 4, ["unbreakable"]),
 ]  # fmt: skip
 
@@ -107,6 +110,16 @@ def test_a_deep_bracket_does_not_push_its_lines_off_the_page():
     lines = fitted(text, 80, start=6)
     assert max(map(len, lines)) <= 80
     assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize("start", [0, 6, 30])
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_only_what_cannot_be_broken_is_wider_than_the_page(start, width):
+    power = "exp(-abs(x[1]))**straight_through(step(-0.153046), softplus(log_sigmoid(x[2] + 0.25)))"
+    for text in (power, f"({power})**({power})", f"tanh({power}*{power})", f"[[{power}, {power}]]"):
+        first, *others = fitted(text, width, start)
+        assert max(start + len(first), *map(len, others)) <= width
+        assert re.sub(r"\s", "", "".join([first, *others])) == re.sub(r"\s", "", text)
 
 
 def test_letters_count_by_the_columns_that_they_fill():
@@ -131,7 +144,10 @@ def test_a_numbered_question_hangs_under_its_first_word():
     assert all(re.match(r" {6}\S", line) and len(line) <= 30 for line in lines[2:])
     plain = write_text(page(Remark("0.5 is more than it was, " * 3)), Digits(), 30).splitlines()
     assert all(re.match(r" {2}\S", line) for line in plain[1:])
+    assert "__" not in example("scalar").asking("", ["Why?"]).to_text()
     trace = example("scalar").asking("", ["Why is it so? " * 9])
+    asked = trace.to_text(blank=True).split("\n\n")
+    assert asked[1:4] == ["     " + "_" * 75] * 2 + [asked[3]] and asked[3].startswith("step 1")
     assert "so? Why\n     is it so?" in trace.to_text(blank=True)
     assert '<p class="numbered">1. Why' in trace.to_html()
     assert r"\hangindent=1.5em 1. Why" in trace.to_latex()

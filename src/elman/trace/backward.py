@@ -20,7 +20,7 @@ from elman.trace.leaves import GRADIENT, UPDATED, Dated, Shown
 from elman.trace.losses import Loss, shortcut
 from elman.trace.paths import Held, follow, part_of
 from elman.trace.work import values_in, work
-from elman.trace.worked import Line, Step
+from elman.trace.worked import Line, Step, counted
 
 Array = np.ndarray[Any, Any]
 GIVEN, LOSS = "given", "the loss"  # where a gradient comes from that comes from no line
@@ -173,11 +173,12 @@ class Pass:
         self.add(name, total, shape, _through(paths) if told else "")
 
     def add(self, name: Dated, flow: Flow, shape: Shape, comment: str = "") -> None:
-        values = work(flow.expr, values_in(self.known))
+        expr = counted(flow.expr, self.known)
+        values = work(expr, values_in(self.known))
         last = values[-1]
         shaped = last.reshape(shape) if last.size == _count(shape) else np.broadcast_to(last, shape)
         self.known[name] = shaped
-        line = Line(name.name, flow.expr, (*values[:-1], shaped), name.step, comment, name.kind)
+        line = Line(name.name, expr, (*values[:-1], shaped), name.step, comment, name.kind)
         self.lines.append(line)
 
     def take_lines(self) -> tuple[Line, ...]:

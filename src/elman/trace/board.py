@@ -24,11 +24,10 @@ from elman.language.syntax import (
     Text,
     Transpose,
     fold,
-    remake,
 )
 from elman.trace.document import Chain, Document, Given, Section
 from elman.trace.leaves import Dated, Entries, Rows, Shown, Terms
-from elman.trace.worked import Line, Step, dated
+from elman.trace.worked import Line, Step, dated, remade
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
@@ -115,7 +114,7 @@ class Board:
         merges = not isinstance(expr, Call)
         most = max(len(p.looks) - (merges and p.merges and not is_sum) for p in parts)
         looks = tuple(
-            _remade(expr, [part.look(line) for part in parts]) for line in range(max(most, 1))
+            remade(expr, [part.look(line) for part in parts]) for line in range(max(most, 1))
         )
         if is_sum:  # its value is shown when all terms are
             return Part(expr, value, looks)
@@ -169,11 +168,6 @@ def _section(step: Step, manner: Manner) -> Section:
     )
     title = "before step 1" if is_once else f"step {step.number}"
     return Section(title, (*reads, *(Board(line, manner).work() for line in step.lines)))
-
-
-def _remade(expr: Expr, parts: list[Expr]) -> Expr:
-    """The expression with other operands; of some entries of a value too."""
-    return replace(expr, arg=parts[0]) if isinstance(expr, Entries) else remake(expr, parts)
 
 
 def _ends(items: Sequence[T], limit: int) -> Sequence[T]:

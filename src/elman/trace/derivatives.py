@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from elman.language.functions import canonical
+from elman.language.read_expression import COMPARISONS
 from elman.language.syntax import Binary, Call, Expr, Join, Number, Transpose, Unary
 from elman.trace.flow import (
     Flow,

@@ -41,9 +41,15 @@ class Chain:
 
 @dataclass(frozen=True)
 class Remark:
-    """A sentence."""
+    """A sentence; `is_asked`: a question, after which a blank page has room for the answer."""
 
     text: str
+    is_asked: bool = False
+
+
+@dataclass(frozen=True)
+class Room:
+    """Lines to write an answer on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,7 @@ class Table:
     title: str = ""
 
 
-Item = Given | Chain | Remark | Table
+Item = Given | Chain | Remark | Room | Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +120,8 @@ def blanked(document: Document) -> Document:
             asked = asked or isinstance(item, Chain)
             if not (asked and isinstance(item, Remark)):  # it would speak of the results
                 items.append(_blank(item, answers))
+            if isinstance(item, Remark) and item.is_asked:
+                items.append(Room())
         sections.append(replace(section, items=tuple(items)))
     return replace(document, sections=tuple(sections))
 

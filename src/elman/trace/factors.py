@@ -15,7 +15,7 @@ from elman.trace.flow import Flow, add, fitted, number
 from elman.trace.leaves import ALONE, SINCE, Dated
 from elman.trace.paths import Held, expand, part_of
 from elman.trace.work import values_in, work
-from elman.trace.worked import Line, Step, dated
+from elman.trace.worked import Line, Step, counted, dated
 
 Array = np.ndarray[Any, Any]
 LONGEST = 60  # parts of a factor that is written out
@@ -107,7 +107,7 @@ def _factor(name: str, step: Step, known: Mapping[Dated, Array], held: Held) -> 
                 if leaf.step == step.number or leaf == before:
                     reached[leaf].append(flow)
     flows = [fitted(flow, ()) for flow in reached.get(before, [])] or [number(0)]
-    expr = functools.reduce(add, flows).expr
+    expr = counted(functools.reduce(add, flows).expr, known)
     if _length(expr) > LONGEST:
         return None
     values = work(expr, values_in(known))
@@ -130,7 +130,7 @@ def _product(name: str, lines: Iterable[Line], last: int, is_alone: bool) -> Lin
     worked = work(expr, values_in(values))
     kind, said = f"{SINCE}0", ""
     if is_alone:
-        kind, said = kind + ALONE, f"the path through {name} alone"
+        kind, said = kind + ALONE, f"from step to step through {name} alone"
     return Line(name, expr, worked, last, said, kind)
 
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from elman.errors import columns_of
 
 ROW = "\n "  # between the rows of a product: all of them are broken, or none
+HANG = 4  # columns before the lines of what fits in no other way
 NARROW = 24  # columns: a bracket that leaves less room does not move the lines after it
 OPENING, CLOSING = "([{", ")]}"
 SIGN = re.compile(r" (?:(?P<bound>[<>]=?|[!=]=)|(?P<sum>[+-])|[*/@%]|\*\*) ")
-COMMA, BOUND, SUM, PRODUCT, TIGHT = range(5)  # from the loosest
+# before a sign, after a comma, after a bracket that is no index, between brackets of a matrix
+PLACE = re.compile(
+    r"(?<=[,;])(?= )|(?= (?:[<>]=?|[!=]=|[+*/@%-]|\*\*) )|(?<=\()(?=[^)])|(?<=\[\[)"
+    r"|(?<=[^ *])(?=\*\*[^ ])|(?<=[^ *])(?=[*/][^ *])"
+)
+COMMA, BOUND, SUM, PRODUCT, TIGHT, POWER = range(6)  # from the loosest
 
 
 def columns(text: str) -> int:
@@ -38,9 +44,15 @@ def fitted(text: str, width: int, start: int = 0, after: int = 0) -> list[str]:
     >>> fitted("0.25*1 + 0.5*2", 12, start=4)
     ['0.25*1', '    + 0.5*2']
     """
-    paper = _Paper(width, start)
-    paper.lay(text, start, after)
-    return paper.lines
+    found = []
+    for narrow in (NARROW, width):  # where too deep, every bracket moves its lines a little only
+        paper = _Paper(width, start, narrow)
+        paper.lay(text, start, after)
+        found.append(paper.lines)
+        if _widest(paper.lines, start, after) <= width:
+            return paper.lines
+    found += [_filled(text, width, start, after, hang) for hang in (start, HANG)]
+    return min(found, key=lambda lines: max(_widest(lines, start, after), width))
 
 
 def wrapped(text: str, width: int, start: int = 0, mark: str = "") -> list[str]:
@@ -61,6 +73,7 @@ class _Paper:
 
     width: int
     at: int
+    narrow: int = NARROW
 
     def __post_init__(self) -> None:
         self.lines = [""]
@@ -111,11 +124,35 @@ class _Paper:
             if self.has_room(inner + closing, follows):
                 self.put(flat(inner + closing))
                 continue
-            is_narrow = self.width - self.at < NARROW
+            is_narrow = self.width - self.at < self.narrow
             self.lay(
                 inner, min(self.at, hang + 2) if is_narrow else self.at, len(closing) + follows
             )
             self.put(closing)
+
+
+def _widest(lines: Sequence[str], start: int, after: int) -> int:
+    """The columns of the widest line, the first of which begins at `start`."""
+    first, *others = map(columns, lines)
+    widths = [start + first, *others]
+    widths[-1] += after
+    return max(widths)
+
+
+def _filled(text: str, width: int, start: int, after: int, hang: int) -> list[str]:
+    """Lines as full as they can be, broken at any sign, comma or bracket."""
+    lines, used = [""], start
+    parts = [part for part in PLACE.split(flat(text)) if part]
+    for k, part in enumerate(parts):
+        more = after if k == len(parts) - 1 else 0
+        if used + columns(part.rstrip()) + more > width and lines[-1].strip():
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * hang + part.lstrip())
+            used = columns(lines[-1])
+        else:
+            lines[-1] += part
+            used += columns(part)
+    return lines
 
 
 def _unbroken(part: tuple[str, str, str]) -> str:
@@ -152,6 +189,8 @@ def _signs(text: str) -> Iterator[tuple[int, int]]:
                 yield k, BOUND if sign["bound"] else SUM if sign["sum"] else PRODUCT
         elif depth == 0 and letter in "*/" and k and text[k - 1] not in " *" and text[k + 1] != "*":
             yield k, TIGHT
+        elif depth == 0 and text.startswith("**", k) and k and text[k - 1] != " ":
+            yield k, POWER
 
 
 def _brackets(text: str) -> Iterator[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from importlib import resources
 from itertools import groupby
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Section, Table
+from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
 from elman.trace.glosses import typeset
 from elman.trace.leaves import UPDATED, Dated
 from elman.trace.mathml import GAP, MathML, sign
@@ -18,6 +18,7 @@ from elman.trace.numbers import Digits
 from elman.trace.text import NUMBERED
 
 TITLE = "Worked example"
+ROOM = f'<div class="room">{"<div></div>" * 3}</div>'  # lines to write an answer on
 # what a whole page has besides the style of a trace
 PAGE_STYLE = """:root { color-scheme: light dark; }
 body { margin: 0; background: light-dark(#fff, #16181c); color: light-dark(#1b1d21, #e6e6e6); }
@@ -123,6 +124,8 @@ class _Page:
                 return self.chain(item)
             case Table():
                 return self.table(item)
+            case Room():
+                return ROOM
         assert isinstance(item, Remark), item
         what = ' class="numbered"' if NUMBERED.match(item.text) else ""
         return f"<p{what}>{self.said(item.text)}</p>"

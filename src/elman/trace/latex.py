@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Section, Table
+from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
 from elman.trace.glosses import typeset
 from elman.trace.latex_breaks import breadth
 from elman.trace.latex_letters import in_text
@@ -42,6 +42,8 @@ SIZES = (
     (r"\footnotesize", WIDEST * 10 // 8),
     (r"\scriptsize", math.inf),
 )
+# three lines to write an answer on, with the room that a hand needs
+ROOM = r"\nopagebreak\noindent" + r"\\*".join([r"\rule{0pt}{10mm}\hrulefill"] * 3) + r"\par\medskip"
 APART = 6  # digits of room between values that are given
 
 
@@ -98,6 +100,8 @@ class _Page:
                 return self.chain(item)
             case Table():
                 return self.table(item)
+            case Room():
+                return ROOM
         assert isinstance(item, Remark), item
         hang = r"\hangindent=1.5em " if NUMBERED.match(item.text) else ""
         return hang + self.said(item.text)

@@ -224,7 +224,8 @@ class Formulas:
         else:
             left = room - breadth(label) - 2
             is_long = breadth(looks[0]) > left
-            rows = [start + label] if is_long else [f"{start}{label} = {looks[0]}"]
+            lines = _broken(start, label, room)
+            rows = lines if is_long else [f"{start}{label} = {looks[0]}"]
             for look in looks[not is_long :]:
                 rows += _broken(rf"{start}\quad = ", look, room - 4, 1)
         for inner in chain.beside:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Section, Table
+from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
 from elman.trace.glosses import typeset
 from elman.trace.latex_breaks import GAP
 from elman.trace.latex_math import Formulas
@@ -23,6 +23,7 @@ REFUSED = (
     (" < ", r" \lt "),
     (" > ", r" \gt "),
 )
+ROOM = "\n\n".join(["&nbsp;", "---"] * 2)  # two lines to write an answer on
 QUAD = 4  # millimetres; GitHub refuses \hspace
 
 
@@ -72,6 +73,8 @@ class _Page:
                 return self.chain(item)
             case Table():
                 return self.table(item)
+            case Room():
+                return ROOM
         assert isinstance(item, Remark), item
         return self.said(item.text)
 

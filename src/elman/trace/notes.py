@@ -129,7 +129,7 @@ def asking(
     document: Document, title: str, questions: Sequence[str], answers: Sequence[str]
 ) -> Document:
     """The document under its title, with questions before the work and answers after it."""
-    asked = tuple(Remark(f"{k}. {text}") for k, text in enumerate(questions, 1))
+    asked = tuple(Remark(f"{k}. {text}", True) for k, text in enumerate(questions, 1))
     answered = tuple(Remark(f"{k}. {text}") for k, text in enumerate(answers, 1))
     sections = list(document.sections)
     sections.insert(bool(sections) and sections[0].title == GIVEN, Section("questions", asked))

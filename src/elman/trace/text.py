@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Section, Table
+from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
 from elman.trace.fitting import columns, fitted, flat, wrapped
 from elman.trace.leaves import Gap
 from elman.trace.numbers import Digits
@@ -19,6 +19,7 @@ WIDEST = 80  # columns that a line fills before it is broken
 INDENT = "  "
 BESIDE = 5  # columns that a product worked beside an equation stands further in
 NUMBERED = re.compile(r"\d+\. (?=\S)")
+WRITTEN = 2  # lines to write an answer on
 NARROWEST = 20  # columns that are worth beginning a gloss in
 
 # what a piece of a line is, for those who colour it
@@ -41,7 +42,7 @@ def write_rows(document: Document, digits: Digits, width: int = WIDEST) -> list[
     rows: list[Row] = [[(line, HEADING)] for line in wrapped(document.title, width)]
     for section in document.sections:
         if section.items:
-            rows += [[]] if rows else []
+            rows += [[]] if rows and rows[-1] else []
             rows += page.section(section)
     return rows
 
@@ -64,6 +65,8 @@ class _Page:
                 return self.chain(item)
             case Remark(text=text):
                 return self.remark(text)
+            case Room():
+                return self.room()
         return self.table(item)
 
     def remark(self, text: str) -> list[Row]:
@@ -74,6 +77,12 @@ class _Page:
         if number and lines:
             lines[0] = INDENT + number[0] + lines[0].lstrip()
         return [[(line, PLAIN)] for line in lines]
+
+    def room(self) -> list[Row]:
+        """Lines to write on, each with room above it."""
+        hang = INDENT + " " * len("1. ")
+        line = hang + "_" * (self.width - len(hang))
+        return [*[[], [(line, BLANK)]] * WRITTEN, []]
 
     def plain(self, expr: Expr) -> str:
         return write_plain(expr, self.digits)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from elman.language.syntax import At, Expr, Name, fold, remake
-from elman.trace.leaves import VALUE, Dated, spelled
+from elman.language.syntax import At, Expr, Name, Number, fold, remake
+from elman.trace.leaves import VALUE, Dated, Entries, spelled
 
 Array = np.ndarray[Any, Any]
 
@@ -97,14 +97,37 @@ def in_order(expr: Expr) -> list[Expr]:
     """The parts of an expression, operands first, as `fold` visits them.
 
     >>> from elman.language.syntax import Binary
-    >>> [repr(part) for part in in_order(Binary("+", Name("a"), Name("b")))][:2]
-    ["Name('a', None)", "Name('b', None)"]
+    >>> in_order(Binary("+", Name("a"), Name("b")))[:2]
+    [Name('a'), Name('b')]
     """
     found: list[Expr] = []
     fold(expr, lambda part, _: found.append(part))
     return found
 
 
+def counted(expr: Expr, known: Mapping[Dated, Array]) -> Expr:
+    """The expression with the number of a step in the place of its name.
+
+    Backwards a line belongs to one step and reads the `t` of another.
+
+    >>> from elman.language.syntax import Binary
+    >>> counted(Binary("*", Dated("t", 4), Dated("h", 3)), {Dated("t", 4): np.array(4.0)})
+    Binary('*', Number(4.0), Dated('h', 3, ''))
+    """
+
+    def count(leaf: Expr) -> Expr:
+        if isinstance(leaf, Dated) and leaf.name == "t" and leaf in known:
+            return Number(float(known[leaf]))
+        return leaf
+
+    return exchange(expr, count)
+
+
 def exchange(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """The expression with its numbers and names exchanged."""
-    return fold(expr, lambda part, parts: remake(part, parts) if parts else change(part))
+    return fold(expr, lambda part, parts: remade(part, parts) if parts else change(part))
+
+
+def remade(expr: Expr, parts: list[Expr]) -> Expr:
+    """The expression with other operands; of some entries of a value too."""
+    return replace(expr, arg=parts[0]) if isinstance(expr, Entries) else remake(expr, parts)
