@@ -15,10 +15,10 @@ from elman import Cell
 from elman.errors import ElmanError
 from elman.language.functions import FUNCTIONS
 from elman.language.syntax import Call, walk
-from elman.trace.derivatives import CALLS, canonical
+from elman.trace.backward.derivatives import CALLS, canonical
+from elman.trace.backward.paths import SIMPLER
 from elman.trace.document import Chain, Given
 from elman.trace.leaves import INNER
-from elman.trace.paths import SIMPLER
 from elman.trace.work import values_in, work
 from tests.backends import table
 from tests.backends.language_cells import CELLS as LANGUAGE

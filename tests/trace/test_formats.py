@@ -11,12 +11,12 @@ import pytest
 
 import elman
 from elman.language.syntax import Name, Number
-from elman.trace import values
 from elman.trace.document import Chain, Document, Given, Remark, Section, blanked
-from elman.trace.latex_breaks import breadth
+from elman.trace.formats import data as values
+from elman.trace.formats.latex_breaks import breadth
+from elman.trace.formats.text import write_text
 from elman.trace.leaves import Gap, Shown
 from elman.trace.numbers import Digits
-from elman.trace.text import write_text
 from elman.trace.worked import dated
 from tests.backends.table import LIBRARY
 from tests.trace.examples import EXAMPLES

@@ -14,16 +14,16 @@ import pytest
 import elman
 from elman.language import read
 from elman.language.syntax import Binary, Call, Name, Number, Transpose
-from elman.trace import mathml
 from elman.trace.document import Chain, Document, Given, Remark, Section, Table
-from elman.trace.html import write_html
-from elman.trace.latex import write_latex
-from elman.trace.latex_breaks import breadth, broken
-from elman.trace.latex_letters import in_ascii, in_text
-from elman.trace.latex_math import Formulas
+from elman.trace.formats import mathml
+from elman.trace.formats.html import write_html
+from elman.trace.formats.latex import write_latex
+from elman.trace.formats.latex_breaks import breadth, broken
+from elman.trace.formats.latex_letters import in_ascii, in_text
+from elman.trace.formats.latex_math import Formulas
+from elman.trace.formats.markdown import escaped, write_markdown
+from elman.trace.formats.mathml_names import math_name
 from elman.trace.leaves import GRADIENT, INNER, UPDATED, Dated, Shown
-from elman.trace.markdown import escaped, write_markdown
-from elman.trace.mathml_names import math_name
 from elman.trace.numbers import Digits
 from tests.backends.table import LIBRARY
 from tests.trace.examples import EXAMPLES

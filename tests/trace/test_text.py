@@ -15,11 +15,11 @@ from rich.console import Console
 from elman.errors import columns_of
 from elman.language.syntax import Name, Number
 from elman.trace.document import Chain, Document, Remark, Section, Table, blanked
-from elman.trace.fitting import fitted, wrapped
+from elman.trace.formats.fitting import fitted, wrapped
+from elman.trace.formats.terminal import print_document
+from elman.trace.formats.text import Row, write_rows, write_text
 from elman.trace.leaves import Dated, Gap
 from elman.trace.numbers import Digits
-from elman.trace.terminal import print_document
-from elman.trace.text import Row, write_rows, write_text
 from tests.backends.table import LIBRARY
 from tests.trace.examples import EXAMPLES
 from tests.trace.formats import SIZES, example, library

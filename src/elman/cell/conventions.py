@@ -14,8 +14,8 @@ from elman.cell.placing import giver_of, place
 from elman.cell.public import Cell
 from elman.cell.same import counterparts
 from elman.trace import Trace
+from elman.trace.formats.plain import write_plain
 from elman.trace.numbers import Digits
-from elman.trace.plain import write_plain
 from elman.trace.worked import Line, dated
 
 Array = np.ndarray[Any, Any]

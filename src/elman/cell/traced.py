@@ -16,11 +16,11 @@ from elman.passes.randomness import SEED, STEPS_TAKEN
 from elman.passes.shapes import Typed
 from elman.passes.transpose import past_name
 from elman.trace import Trace, record
-from elman.trace.backward import Asked, Slots, with_backward
-from elman.trace.goals import check_loss
+from elman.trace.backward.goals import check_loss
+from elman.trace.backward.losses import with_loss
+from elman.trace.backward.paths import Held
+from elman.trace.backward.steps import Asked, Slots, with_backward
 from elman.trace.leaves import GRADIENT, Dated
-from elman.trace.losses import with_loss
-from elman.trace.paths import Held
 
 Array = np.ndarray[Any, Any]
 

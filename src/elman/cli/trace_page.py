@@ -88,7 +88,7 @@ class Page:
 
     def _show(self, trace: Trace, kind: Format, *, blank: bool) -> None:
         if kind is Format.text and self.has_colors():
-            from elman.trace import terminal  # spares rich
+            from elman.trace.formats import terminal  # spares rich
 
             document = trace.document(self.digits)
             shown = blanked(document) if blank else document

@@ -11,7 +11,7 @@ import numpy as np
 
 from elman.language.syntax import Binary, Call, Expr
 from elman.sheets.page import Array, Page, Reckoning, Settle, Settler, shaped
-from elman.trace.derivatives import canonical
+from elman.trace.backward.derivatives import canonical
 from elman.trace.leaves import Dated
 from elman.trace.rounding import Rounding, written_down
 from elman.trace.work import work

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elman.language.syntax import Binary, Expr, Number
+from elman.trace.formats.plain import write_plain
 from elman.trace.numbers import Digits
-from elman.trace.plain import write_plain
 
 DROPPED, FACTOR, SIGN = "term dropped", "factor dropped", "sign"
 SHIFTED, OTHER_NAME = "index shifted", "other name"

@@ -24,8 +24,8 @@ from elman.language.syntax import (
 )
 from elman.passes.randomness import SEED, STEPS_TAKEN, WORDS, averaged, drawn
 from elman.passes.shapes import infer_shapes, lowered
+from elman.trace.backward.paths import in_the_mean
 from elman.trace.leaves import Dated
-from elman.trace.paths import in_the_mean
 from elman.trace.trace import Trace, leaves_of
 from elman.trace.work import build, values_in, work
 from elman.trace.worked import Line, Read, Step, dated, exchange

@@ -10,20 +10,20 @@ import numpy as np
 
 from elman.errors import ShapeProblem
 from elman.language.syntax import Text
-from elman.trace import html, latex
-from elman.trace.backward import Backward
-from elman.trace.backward_page import backward_sections
+from elman.trace.backward.sections import backward_sections
+from elman.trace.backward.steps import Backward
 from elman.trace.board import Manner, document
 from elman.trace.document import Document, blanked, shaped
+from elman.trace.formats import html, latex
+from elman.trace.formats.data import write_csv, write_json
+from elman.trace.formats.markdown import write_markdown
+from elman.trace.formats.text import write_text
 from elman.trace.leaves import Dated
-from elman.trace.markdown import write_markdown
 from elman.trace.naming import NamesOf, Streams, line_labels, named, read_labels
 from elman.trace.notes import annotated, asking, distances, how_far, listed, outputs_of
 from elman.trace.numbers import Digits
 from elman.trace.rounding import Pencil, Rounding
 from elman.trace.selection import Selection, chosen_names, chosen_steps
-from elman.trace.text import write_text
-from elman.trace.values import write_csv, write_json
 from elman.trace.worked import Line, Step
 
 MOST_DIGITS = 17  # a float64 has no more

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from elman.trace.backward import Backward
+from elman.trace.backward.factors import Factors
+from elman.trace.backward.steps import Backward
 from elman.trace.board import Board, Manner
 from elman.trace.document import Chain, Given, Item, Remark, Section
-from elman.trace.factors import Factors
 from elman.trace.leaves import SINCE, Dated
 from elman.trace.selection import Selection
 from elman.trace.worked import Line, Step

@@ -8,7 +8,7 @@ import unicodedata
 from html import escape
 
 from elman.language.letters import ACCENTS, COMMANDS, GREEK
-from elman.trace.latex_letters import ACCENTS as MARKED
+from elman.trace.formats.latex_letters import ACCENTS as MARKED
 
 SHORT = re.compile("[a-zA-Z][a-zA-Z0-9]")
 OVER = dict(zip(ACCENTS, "^˜¯˙¨ˇ˘", strict=True))  # noqa: RUF001 - accents over a letter

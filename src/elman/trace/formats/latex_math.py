@@ -28,8 +28,8 @@ from elman.language.write_latex import (
 from elman.trace.board import ENDS
 from elman.trace.document import Array, Chain, Document, Given
 from elman.trace.entries import TALL, Listed, entries, laid_out
-from elman.trace.latex_breaks import breadth, broken
-from elman.trace.latex_letters import in_ascii
+from elman.trace.formats.latex_breaks import breadth, broken
+from elman.trace.formats.latex_letters import in_ascii
 from elman.trace.leaves import (
     GRADIENT,
     INNER,

@@ -10,10 +10,10 @@ import numpy as np
 
 from elman.language.syntax import Expr
 from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
-from elman.trace.fitting import columns, fitted, flat, wrapped
+from elman.trace.formats.fitting import columns, fitted, flat, wrapped
+from elman.trace.formats.plain import changing, write_plain
 from elman.trace.leaves import Gap
 from elman.trace.numbers import Digits
-from elman.trace.plain import changing, write_plain
 
 WIDEST = 80  # columns that a line fills before it is broken
 INDENT = "  "

@@ -9,7 +9,7 @@ from elman.language.read_expression import LEVEL, SIGN_LEVEL
 from elman.language.syntax import Binary, Call, Expr, Join, Transpose, Unary, fold
 from elman.language.write import PYTHON
 from elman.trace.board import ENDS
-from elman.trace.fitting import ROW
+from elman.trace.formats.fitting import ROW
 from elman.trace.leaves import Dated, Entries, Gap, Rows, Shown, Terms, spelled
 from elman.trace.numbers import Digits
 

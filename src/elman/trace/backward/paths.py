@@ -10,8 +10,8 @@ import numpy as np
 
 from elman.language.functions import canonical
 from elman.language.syntax import Binary, Call, Expr, Number, fold, remake, walk
-from elman.trace.derivatives import INNER_CALLS, SAID, Part, operands
-from elman.trace.flow import Flow, fitted, full
+from elman.trace.backward.derivatives import INNER_CALLS, SAID, Part, operands
+from elman.trace.backward.flow import Flow, fitted, full
 from elman.trace.leaves import Dated, inner
 from elman.trace.work import values_in, work
 from elman.trace.worked import Line, dated

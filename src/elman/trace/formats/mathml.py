@@ -41,6 +41,7 @@ from elman.language.write_latex import (
 from elman.trace.board import ENDS
 from elman.trace.document import Array, Document
 from elman.trace.entries import TALL, entries, laid_out
+from elman.trace.formats.mathml_names import identifier, indexed, math_name, moment
 from elman.trace.leaves import (
     GRADIENT,
     INNER,
@@ -54,7 +55,6 @@ from elman.trace.leaves import (
     Terms,
     since,
 )
-from elman.trace.mathml_names import identifier, indexed, math_name, moment
 from elman.trace.numbers import Digits
 
 VECTOR = ATOM + 1  # what has brackets of its own

@@ -11,7 +11,7 @@ import numpy as np
 
 from elman.language.functions import canonical
 from elman.language.syntax import At, Binary, Call, Expr, Number, Text, Unary
-from elman.trace.goals import CROSS, HALF, SQUARED, goals_of
+from elman.trace.backward.goals import CROSS, HALF, SQUARED, goals_of
 from elman.trace.leaves import GRADIENT, INNER, Dated
 from elman.trace.work import values_in, work
 from elman.trace.worked import Line, Read, Step, dated

@@ -11,11 +11,11 @@ from itertools import groupby
 
 from elman.language.syntax import Expr
 from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
-from elman.trace.glosses import typeset
+from elman.trace.formats.glosses import typeset
+from elman.trace.formats.mathml import GAP, MathML, sign
+from elman.trace.formats.text import NUMBERED
 from elman.trace.leaves import UPDATED, Dated
-from elman.trace.mathml import GAP, MathML, sign
 from elman.trace.numbers import Digits
-from elman.trace.text import NUMBERED
 
 TITLE = "Worked example"
 ROOM = f'<div class="room">{"<div></div>" * 3}</div>'  # lines to write an answer on
@@ -30,7 +30,7 @@ main.elman-trace { max-width: 64rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; 
 @functools.cache
 def style() -> str:
     """The style of a trace; it touches nothing outside of one."""
-    return resources.files("elman.trace").joinpath("page.css").read_text("utf-8").strip()
+    return resources.files("elman.trace.formats").joinpath("page.css").read_text("utf-8").strip()
 
 
 def write_html(document: Document, digits: Digits) -> str:

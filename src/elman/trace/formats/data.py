@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elman.language.write import write
+from elman.trace.formats.plain import write_plain
 from elman.trace.leaves import Dated, spelled
 from elman.trace.numbers import Digits
-from elman.trace.plain import write_plain
 from elman.trace.worked import Line, Read, Step, dated
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from elman.language.syntax import Binary, Expr, walk
-from elman.trace.flow import Flow, add, fitted, number
+from elman.trace.backward.flow import Flow, add, fitted, number
+from elman.trace.backward.paths import Held, expand, part_of
 from elman.trace.leaves import ALONE, SINCE, Dated
-from elman.trace.paths import Held, expand, part_of
 from elman.trace.work import values_in, work
 from elman.trace.worked import Line, Step, counted, dated
 

@@ -17,7 +17,7 @@ import numpy as np
 from elman.language.functions import canonical
 from elman.language.read_expression import COMPARISONS
 from elman.language.syntax import Binary, Call, Expr, Join, Number, Transpose, Unary
-from elman.trace.flow import (
+from elman.trace.backward.flow import (
     Flow,
     Shape,
     add,

@@ -8,9 +8,9 @@ from itertools import groupby
 
 from elman.language.syntax import Expr
 from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
-from elman.trace.glosses import typeset
-from elman.trace.latex_breaks import GAP
-from elman.trace.latex_math import Formulas
+from elman.trace.formats.glosses import typeset
+from elman.trace.formats.latex_breaks import GAP
+from elman.trace.formats.latex_math import Formulas
 from elman.trace.numbers import Digits
 
 MARKS = re.compile(r"([\\`*_\[\]<>#|~$&])")

@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from elman.trace.document import Document
-from elman.trace.numbers import Digits
-from elman.trace.text import (
+from elman.trace.formats.text import (
     BLANK,
     COMMENT,
     FORMULA,
@@ -20,6 +19,7 @@ from elman.trace.text import (
     SIGN,
     write_rows,
 )
+from elman.trace.numbers import Digits
 
 NARROW, WIDE = 80, 200  # columns that a page has at least and at most
 STYLES = {

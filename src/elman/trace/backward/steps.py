@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from elman.language.syntax import Binary, Number
-from elman.trace.factors import Factors, factors_of, reworked
-from elman.trace.flow import Flow, Shape, add, fitted, full
+from elman.trace.backward.factors import Factors, factors_of, reworked
+from elman.trace.backward.flow import Flow, Shape, add, fitted, full
+from elman.trace.backward.losses import Loss, shortcut
+from elman.trace.backward.paths import Held, follow, part_of
 from elman.trace.leaves import GRADIENT, UPDATED, Dated, Shown
-from elman.trace.losses import Loss, shortcut
-from elman.trace.paths import Held, follow, part_of
 from elman.trace.work import values_in, work
 from elman.trace.worked import Line, Step, counted
 

@@ -8,12 +8,12 @@ from itertools import groupby
 
 from elman.language.syntax import Expr
 from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
-from elman.trace.glosses import typeset
-from elman.trace.latex_breaks import breadth
-from elman.trace.latex_letters import in_text
-from elman.trace.latex_math import WIDEST, Formulas
+from elman.trace.formats.glosses import typeset
+from elman.trace.formats.latex_breaks import breadth
+from elman.trace.formats.latex_letters import in_text
+from elman.trace.formats.latex_math import WIDEST, Formulas
+from elman.trace.formats.text import NUMBERED
 from elman.trace.numbers import Digits
-from elman.trace.text import NUMBERED
 
 # A document that is under way has both commands forbidden alike; before it they differ.
 HEAD = r"""% A worked example. It compiles alone with pdflatex; a document with \usepackage{amsmath}
