@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,14 @@ def _gap_of(shown: Any) -> Any:
         case Expr() if any(isinstance(part, Shown) for part in walk(shown)):
             return Gap()
     return shown
+
+
+def blocks_of(
+    section: Section, given: Callable[[Iterable[Given]], str], item: Callable[[Item], str]
+) -> Iterator[str]:
+    """What a format makes of a section's items; values that are given stand beside each other."""
+    for is_given, items in groupby(section.items, lambda each: isinstance(each, Given)):
+        if is_given:
+            yield given(each for each in items if isinstance(each, Given))
+        else:
+            yield from map(item, items)

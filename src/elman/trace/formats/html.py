@@ -7,10 +7,20 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib import resources
-from itertools import groupby
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
+from elman.trace.document import (
+    Array,
+    Chain,
+    Document,
+    Given,
+    Item,
+    Remark,
+    Room,
+    Section,
+    Table,
+    blocks_of,
+)
 from elman.trace.formats.glosses import typeset
 from elman.trace.formats.mathml import GAP, MathML, sign
 from elman.trace.formats.text import NUMBERED
@@ -103,20 +113,13 @@ def _sections(
     for section, where in zip(shown, ids, strict=True):
         yield f"<section{where}>"
         yield f"<h2>{escape(_title(section))}</h2>"
-        yield from page.section(section)
+        yield from blocks_of(section, page.given, page.item)
         yield "</section>"
 
 
 class _Page:
     def __init__(self, maths: MathML) -> None:
         self.maths = maths
-
-    def section(self, section: Section) -> Iterator[str]:
-        for is_given, items in groupby(section.items, lambda item: isinstance(item, Given)):
-            if is_given:
-                yield self.given(item for item in items if isinstance(item, Given))
-            else:
-                yield from map(self.item, items)
 
     def item(self, item: Item) -> str:
         match item:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
+from elman.trace.document import (
+    Array,
+    Chain,
+    Document,
+    Given,
+    Item,
+    Remark,
+    Room,
+    Section,
+    Table,
+    blocks_of,
+)
 from elman.trace.formats.glosses import typeset
 from elman.trace.formats.latex_breaks import breadth
 from elman.trace.formats.latex_letters import in_text
@@ -83,14 +93,10 @@ class _Page:
 
     def section(self, section: Section) -> str:
         """The blocks of a section; values that are given stand beside each other."""
-        blocks: list[str] = []
-        for is_given, items in groupby(section.items, lambda item: isinstance(item, Given)):
-            if is_given:
-                blocks.append(self.given(item for item in items if isinstance(item, Given)))
-            else:
-                blocks += map(self.item, items)
         text = ""
-        for block in blocks:  # a display that begins a paragraph has an empty line above it
+        for block in blocks_of(
+            section, self.given, self.item
+        ):  # a display that begins a paragraph has an empty line above it
             text += ("\n" if block[0] == "{" and text[-1:] == "}" else "\n\n") + block
         return text.strip()
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable
 
 from elman.language.syntax import Expr
-from elman.trace.document import Array, Chain, Document, Given, Item, Remark, Room, Section, Table
+from elman.trace.document import (
+    Array,
+    Chain,
+    Document,
+    Given,
+    Item,
+    Remark,
+    Room,
+    Table,
+    blocks_of,
+)
 from elman.trace.formats.glosses import typeset
 from elman.trace.formats.latex_breaks import GAP
 from elman.trace.formats.latex_math import Formulas
@@ -30,7 +39,7 @@ QUAD = 4  # millimetres; GitHub refuses \hspace
 def write_markdown(document: Document, digits: Digits) -> str:
     """Headings, tables of what is given, equations under each other.
 
-    >>> from elman.trace.document import Remark
+    >>> from elman.trace.document import Remark, Section
     >>> print(write_markdown(Document((Section("step 1", (Remark("h_1 = 0"),)),)), Digits()))
     ## Step 1
     <BLANKLINE>
@@ -42,7 +51,7 @@ def write_markdown(document: Document, digits: Digits) -> str:
     for section in document.sections:
         if section.items:
             blocks += [f"## {escaped(section.title[:1].upper() + section.title[1:])}"]
-            blocks += page.section(section)
+            blocks += blocks_of(section, page.given, page.item)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -59,13 +68,6 @@ def escaped(text: str) -> str:
 class _Page:
     def __init__(self, formulas: Formulas) -> None:
         self.formulas = formulas
-
-    def section(self, section: Section) -> Iterator[str]:
-        for is_given, items in groupby(section.items, lambda item: isinstance(item, Given)):
-            if is_given:
-                yield self.given(item for item in items if isinstance(item, Given))
-            else:
-                yield from map(self.item, items)
 
     def item(self, item: Item) -> str:
         match item:
