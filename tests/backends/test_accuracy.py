@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from elman.backends.c_compile import compile_library
+from elman.backends.c_write import write_file
 
 pytestmark = pytest.mark.c
 FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "sqrt", "softplus", "sin", "cos", "floor", "round")
@@ -16,19 +16,18 @@ REAL = {"float32": "float", "float64": "double"}
 
 
 def program(real: str) -> str:
-    kernels = files("elman.backends").joinpath("c_kernels.h").read_text(encoding="utf-8")
     loops = [
         f"void many_{name}(const real *x, real *y, long n) {{\n"
         f"  for (long i = 0; i < n; i += LANES) {{ const long w = least(LANES, n - i);\n"
         f"    store(y + i, v{name}(load(x + i, w)), w); }}\n}}\n"
         for name in FUNCTIONS
     ]
-    return f"#define REAL {real}\n{kernels}\n" + "\n".join(loops)
+    return write_file([], real) + "\n".join(loops)
 
 
 @pytest.fixture(scope="module", params=["float32", "float64"])
 def kernels(request):
-    library = compile_library(program(REAL[request.param]), "functions")
+    library = compile_library([program(REAL[request.param])], "functions")
 
     def call(name: str, x: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(x, request.param)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elman import Cell
-from elman.backends import c_compile, c_run
+from elman import Cell, backends
+from elman.backends import c_compile, c_compiler, c_run
 from elman.errors import BackendProblem
 
 pytestmark = pytest.mark.c
@@ -37,10 +37,10 @@ def twice(library: ctypes.CDLL) -> float:
 
 
 def test_the_folder_is_the_users_own(cache):
-    assert twice(c_compile.compile_library(TEXT, "twice")) == 42
+    assert twice(c_compile.compile_library([TEXT], "twice")) == 42
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     files = sorted(path.name.partition("-")[0] + path.suffix for path in cache.iterdir())
-    assert files == ["twice.c", "twice.so"]
+    assert files == ["compiler.json", "twice.so"]
     cache.chmod(0o755)
     assert c_compile.cache_folder() == cache
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
@@ -49,9 +49,9 @@ def test_the_folder_is_the_users_own(cache):
 def count_builds(monkeypatch) -> list[str]:
     built, build = [], c_compile._build
 
-    def counted(compiler, text, library):
+    def counted(compiler, texts, shared, library):
         built.append(library.name)
-        build(compiler, text, library)
+        build(compiler, texts, shared, library)
 
     monkeypatch.setattr(c_compile, "_build", counted)
     return built
@@ -79,12 +79,12 @@ def test_one_compilation_for_a_cell_and_a_dtype_whatever_the_sizes(cache, monkey
 
 def test_another_compiler_or_text_is_another_file(cache, monkeypatch):
     built = count_builds(monkeypatch)
-    c_compile.compile_library(TEXT, "twice")
-    c_compile.compile_library(TEXT + "\n", "twice")
+    c_compile.compile_library([TEXT], "twice")
+    c_compile.compile_library([TEXT + "\n"], "twice")
     monkeypatch.setattr(c_compile, "compiler_version", lambda compiler: "another")
-    c_compile.compile_library(TEXT, "twice")
+    c_compile.compile_library([TEXT], "twice")
     monkeypatch.setattr(c_compile, "processor", lambda: "another")
-    c_compile.compile_library(TEXT, "twice")
+    c_compile.compile_library([TEXT], "twice")
     assert len(set(built)) == 4
 
 
@@ -145,7 +145,7 @@ def test_a_cache_that_cannot_be_written(cache, tmp_path, monkeypatch):
     assert found.is_dir()
     assert found.parent == Path(tempfile.gettempdir())
     assert stat.S_IMODE(found.stat().st_mode) == 0o700
-    assert twice(c_compile.compile_library(TEXT, "twice")) == 42
+    assert twice(c_compile.compile_library([TEXT], "twice")) == 42
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -164,29 +164,39 @@ def test_a_private_folder_is_gone_with_its_process(tmp_path):
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def _compiler(monkeypatch, path: Path) -> None:
-    for function in (c_compile.find_compiler, c_compile.compiler_version, c_compile.flags):
+def forget() -> None:
+    """Ask for the compiler again, as another process would."""
+    for function in (c_compile.find_compiler, c_compile._trouble, c_compiler._ask):
         function.cache_clear()
-    monkeypatch.setenv("ELMAN_CC", str(path))
 
 
 @pytest.fixture
-def other_compiler(tmp_path, monkeypatch):
+def choose(monkeypatch):
+    """Set ELMAN_CC."""
+
+    def chosen(text: object) -> None:
+        monkeypatch.setenv("ELMAN_CC", str(text))
+        forget()
+
+    yield chosen
+    forget()
+
+
+@pytest.fixture
+def other_compiler(tmp_path, choose):
     def write(script: str) -> None:
         path = tmp_path / "cc"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-        _compiler(monkeypatch, path)
+        choose(path)
 
-    yield write
-    for function in (c_compile.find_compiler, c_compile.compiler_version, c_compile.flags):
-        function.cache_clear()
+    return write
 
 
 def test_a_compiler_that_fails(cache, other_compiler):
     other_compiler("echo 'cc: internal error: no such spirit' >&2; exit 1")
     with pytest.raises(BackendProblem) as caught:
-        c_compile.compile_library(TEXT, "gru")
+        c_compile.compile_library([TEXT], "gru")
     assert str(caught.value) == (
         "BackendProblem [E802]: cc could not compile the code of gru\n"
         "  cc: internal error: no such spirit\n"
@@ -198,23 +208,139 @@ def test_a_compiler_that_fails(cache, other_compiler):
 def test_a_compiler_that_writes_nothing(cache, other_compiler):
     other_compiler("exit 0")
     with pytest.raises(BackendProblem, match="could not compile") as caught:
-        c_compile.compile_library(TEXT, "gru")
+        c_compile.compile_library([TEXT], "gru")
     assert caught.value.code == "E802"
 
 
-def test_no_compiler_at_all(cache, monkeypatch):
-    _compiler(monkeypatch, Path("/nonexistent/cc"))
+def test_no_compiler_at_all(cache, choose):
+    choose("/nonexistent/cc")
+    with pytest.raises(BackendProblem) as caught:
+        Cell("h[t] = x[t]").run({"x": [[1.0]]}, {}, backend="c")
+    assert caught.value.code == "E801"
+    assert "ELMAN_CC=/nonexistent/cc is no program" in str(caught.value)
+    assert Cell("h[t] = x[t]").run({"x": [[1.0]]}, {}).backend == "numpy"
+
+
+def test_a_compiler_for_another_processor_is_trouble_and_no_crash(cache, tmp_path, choose):
+    alien = tmp_path / "cc"
+    alien.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(100))
+    alien.chmod(0o755)
+    choose(alien)
+    assert c_compile.trouble().startswith(f"{alien} compiles no C here: ")
+
+
+REAL = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+@pytest.mark.parametrize(
+    ("refused", "instead"),
+    [
+        ("-fopenmp-simd", ()),
+        ("-march=native", ("-mcpu=native",)),
+        ("-mprefer-vector-width=512", ()),
+    ],
+)
+def test_a_compiler_that_lacks_a_flag(cache, other_compiler, refused, instead):
+    drop = '[ "$a" = -mcpu=native ] || set -- "$@" "$a"'
+    other_compiler(
+        f'for a; do [ "$a" = {refused} ] && exit 1; shift; {drop}; done; exec {REAL} "$@"'
+    )
+    found = c_compile.flags(c_compile.find_compiler())
+    assert refused not in found
+    assert {*instead} <= {*found}
+    assert twice(c_compile.compile_library([TEXT], "twice")) == 42
+
+
+def test_the_order_of_preference(tmp_path, monkeypatch):
+    monkeypatch.delenv("ELMAN_CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(c_compiler, "_ziglang", lambda: ("/somewhere/zig", "cc"))
+    assert c_compiler.find() == ("/somewhere/zig", "cc")
+    for name in ("clang", "gcc", "cc"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o755)
+        assert c_compiler.find() == (str(tmp_path / name),)
+
+
+def test_the_package_ziglang_is_found_beside_python(tmp_path, monkeypatch):
+    program = tmp_path / "ziglang" / "zig"
+    program.parent.mkdir()
+    (program.parent / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ziglang", raising=False)
+    assert c_compiler._ziglang() is None
+    program.write_text("")
+    program.chmod(0o755)
+    assert c_compiler._ziglang() == (str(program), "cc")
+
+
+def test_a_compiler_of_several_words(cache, tmp_path, choose, monkeypatch):
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
+    wrapper = tmp_path / "again"
+    wrapper.write_text('#!/bin/sh\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    choose(f"again {REAL} -pipe")
+    assert c_compile.find_compiler() == (str(wrapper), REAL, "-pipe")
+    assert c_compile.trouble() is None
+    assert twice(c_compile.compile_library([TEXT], "twice")) == 42
+    blank = tmp_path / "a path with blanks"
+    blank.write_text(f'#!/bin/sh\nexec {REAL} "$@"\n')
+    blank.chmod(0o755)
+    choose(blank)
+    assert c_compile.find_compiler() == (str(blank),)
+    choose("'no end")
+    assert c_compile.find_compiler() is None
+
+
+def test_a_compiler_is_asked_once_for_a_machine(cache, tmp_path, other_compiler):
+    calls = tmp_path / "calls"
+    other_compiler(f'echo call >> {calls}\nexec {REAL} "$@"')
+
+    def asked() -> int:
+        calls.write_text("")
+        forget()
+        assert c_compile.trouble() is None
+        c_compile.flags(c_compile.find_compiler())
+        c_compile.compiler_version(c_compile.find_compiler())
+        return len(calls.read_text().split())
+
+    assert asked() == 2  # its version, and all flags at once
+    assert asked() == 0
+    os.utime(tmp_path / "cc", ns=(1, 1))  # another file: another compiler
+    assert asked() == 2
+    assert asked() == 0
+    for kept in cache.glob("compiler-*.json"):
+        kept.write_text('{"version": "half')
+    assert asked() == 2
+
+
+def test_the_users_own_flags_come_last_and_are_part_of_the_key(cache, monkeypatch):
+    built = count_builds(monkeypatch)
+    monkeypatch.setenv("ELMAN_CFLAGS", "-O0 -DTIMES='2 + 1'")
+    text = "double twice(double x) { return (TIMES) * x; }\n"
+    assert c_compile.flags(c_compile.find_compiler())[-2:] == ("-O0", "-DTIMES=2 + 1")
+    assert twice(c_compile.compile_library([text], "twice")) == 63
+    monkeypatch.setenv("ELMAN_CFLAGS", "-DTIMES=2")
+    assert twice(c_compile.compile_library([text], "twice")) == 42
+    assert len({*built}) == 2
+
+
+def test_flags_that_no_compiler_takes_are_trouble(cache, monkeypatch):
+    forget()
+    monkeypatch.setenv("ELMAN_CFLAGS", "-fno-such-flag")
     try:
-        with pytest.raises(BackendProblem) as caught:
-            Cell("h[t] = x[t]").run({"x": [[1.0]]}, {}, backend="c")
-        assert caught.value.code == "E801"
-        assert Cell("h[t] = x[t]").run({"x": [[1.0]]}, {}).backend == "numpy"
+        assert "-fno-such-flag" in c_compile.trouble()
     finally:
-        c_compile.find_compiler.cache_clear()
+        monkeypatch.undo()
+        forget()
 
 
-def test_a_plain_compiler_without_openmp(cache, other_compiler):
-    real = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    other_compiler(f'for a; do [ "$a" = -fopenmp ] && exit 1; done\nexec {real} "$@"')
-    assert "-fopenmp" not in c_compile.flags(c_compile.find_compiler())
-    assert twice(c_compile.compile_library(TEXT, "twice")) == 42
+def test_doctor_names_the_compiler_or_says_how_to_get_one(cache, choose):
+    (row,) = [text for name, text in backends.report() if name == "backend c"]
+    assert row.startswith(c_compile.find_compiler()[0])
+    choose("/nonexistent/cc")
+    (row,) = [text for name, text in backends.report() if name == "backend c"]
+    assert row == (
+        "no C compiler was found: ELMAN_CC=/nonexistent/cc is no program "
+        '(install gcc or clang, or pip install "elman[cc]", or name one in ELMAN_CC): torch serves'
+    )

@@ -50,7 +50,7 @@ def test_the_tables_of_c():
 
 
 def test_the_kernels_have_every_function_that_the_table_calls():
-    text = Path(c_groups_write.__file__).with_name("c_kernels.h").read_text("utf-8")
+    text = Path(c_groups_write.__file__).with_name("c_vectors.h").read_text("utf-8")
     letters = {1: "a", 2: "ab", 3: "abc"}
     for op, write in c_groups_write.C.items():
         call = write(*letters[ops.ARITY[op]])

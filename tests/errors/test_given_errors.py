@@ -36,6 +36,25 @@ def elman(
     made.run({"x": x} if inputs is None else inputs, given, **more)
 
 
+SIDED = f"{ELMAN}\ny[t] = h[t] * m[t] + v\nv: per sequence\nm: scalar, per step"
+
+
+def stream(text: str = ELMAN, **more: Any) -> Any:
+    once = {"v": np.ones(3)} if text is SIDED else {}
+    given = {
+        "inputs": once,
+        "weights": ones(text, hidden=3, **{"x" if once else "input": 2}),
+    } | more
+    return Cell(text, "elman").stream(backend="numpy", **given)
+
+
+def frozen_while_computed() -> None:
+    torch, nn = pytest.importorskip("torch"), pytest.importorskip("elman.nn")
+    layer = nn.LSTM(2, 3)
+    torch.nn.utils.parametrizations.weight_norm(layer, "weight_hh_l0")
+    layer.freeze()
+
+
 def changed(text: str = ELMAN, **arrays: Any) -> dict[str, Any]:
     found = ones(text, **({"y": 5} if "V" in text else {}), input=2, hidden=3)
     found |= arrays
@@ -84,6 +103,17 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "E212_nothing_counts": lambda: Cell("h[t] = U @ h[t-1]").run({}, {"U": np.ones((3, 3))}),
     "E212_steps_not_whole": lambda: elman(steps=2.5),
     "E507_seed": lambda: elman(seed=-1),
+    "E428_too_long": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, lengths=[4, 2, 5]),
+    "E428_below_zero": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, lengths=[4, -1, 3]),
+    "E428_not_whole": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, lengths=[4, 1.5, 3]),
+    "E428_too_few": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, lengths=[4, 2]),
+    "E428_without_a_batch": lambda: elman(lengths=[4]),
+    "E428_a_mask": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, lengths=[True] * 3),
+    "E428_words": lambda: elman(lengths="four"),
+    "E429_axes_exchanged": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, reset=np.zeros((3, 4))),
+    "E429_one_for_each_sequence": lambda: elman(inputs={"x": np.zeros((4, 3, 2))}, reset=[1, 0, 1]),
+    "E429_a_chance": lambda: elman(reset=[0, 0.5, 0, 1]),
+    "E429_words": lambda: elman(reset=["no"] * 4),
     "E212_no_steps": lambda: elman(inputs={"x": np.zeros((0, 2))}),
     "E405_missing_input": lambda: elman(inputs={}),
     "E405_unknown_input": lambda: elman(inputs={"x": x, "m": x}),
@@ -141,6 +171,33 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "E504_constant": lambda: Cell("k = 2\nh[t] = k * x[t]", constants={"k": "three"}),  # type: ignore[dict-item]
     "E408_same": lambda: same("gru", None),  # type: ignore[arg-type]
     "E208_digits": lambda: Cell(ELMAN).trace({"x": x}, changed()).to_text(digits=-1),
+    "E540_batch": lambda: stream(batch=0),
+    "E540_threads": lambda: stream(threads=1.5),
+    "E541_no_input": lambda: stream().step(),
+    "E541_second_input": lambda: stream(SIDED).step([1, 2]),
+    "E541_of_the_sequence": lambda: stream(SIDED, inputs={}),
+    "E542_unknown_input": lambda: stream().step([1, 2], X=[1, 2]),
+    "E542_of_the_sequence": lambda: stream(SIDED).step([1, 2], m=1, v=np.ones(3)),
+    "E542_of_a_step": lambda: stream(inputs={"x": x}),
+    "E542_anew": lambda: stream(SIDED).reset(m=1),
+    "E542_twice": lambda: stream().step([1, 2], x=[1, 2]),
+    "E542_no_input_at_all": lambda: Cell("h[t] = U @ h[t-1]").stream({"U": np.eye(2)}).step(1),
+    "E543_size": lambda: stream(batch=4).step([1, 2]),
+    "E543_a_number": lambda: stream(SIDED).step([1, 2], m=[1, 2]),
+    "E543_several_steps": lambda: stream().step(x),
+    "E543_of_the_sequence": lambda: stream(SIDED, inputs={"v": np.ones((4, 3))}),
+    "E543_state": lambda: stream(batch=4, state={"h": np.zeros((2, 3))}),
+    "E543_state_of_several": lambda: Cell("h[t] = U @ h[t-1]", "elman").stream(
+        {"U": np.eye(2)}, state={"h": np.eye(2)}
+    ),
+    "E544_computed_weight": frozen_while_computed,
+    "E504_in_a_step": lambda: stream().step(["a", "b"]),
+    "E406_anew": lambda: stream().reset({"c": np.zeros(3)}),
+    "E206_of_a_stream": lambda: Cell("h[t] = a * h[t-1] + x[t]\na: scalar", "elman").stream(
+        {"a": 1}
+    ),
+    "E203_of_a_stream": lambda: stream(weights=changed(b=np.ones(4))),
+    "E501_of_a_stream": lambda: stream(weights={}),
     "E803_unknown_backend": lambda: elman(backend="cuda"),
     "E803_misspelt_backend": lambda: elman(backend="nunpy"),
 }

@@ -126,7 +126,7 @@ void draws(unsigned stream, real seed, real row, real step, real *out, long n) {
 @pytest.mark.c
 @pytest.mark.parametrize("real", REAL)
 def test_c_draws_the_same_bits(real):
-    library = compile_library(write_file([], real) + DRIVER, f"draws_{real}")
+    library = compile_library([write_file([], real) + DRIVER], f"draws_{real}")
     c_real = ctypes.c_float if real == "float" else ctypes.c_double
     library.draws.argtypes = [ctypes.c_uint32, *[c_real] * 3, ctypes.c_void_p, ctypes.c_long]
     for name, seed, row, step in [("m", 0, 0, 0), ("ĥ", 2**24 - 1, 3, 7), ("k", 5, 511, 2**24 - 1)]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from elman.backends.c_layout import Home, Layout, shape_text, size_text
+from elman.backends.c_layout import Home, Layout, Store, shape_text, size_text
 from elman.ir import Node
 from elman.passes.schedule import operands
 
@@ -69,44 +70,72 @@ def contract_row(n: Node) -> list[str]:
 # ---- totals over the rows of a block ----
 
 
-def write_total(layout: Layout, n: Node, home: Home) -> str:
-    """The C statement that adds one block's steps and rows to a total."""
+class Outer(NamedTuple):
+    """A sum over rows of outer products: head by head one matrix product of a block's rows."""
+
+    heads: str
+    b: str  # the side whose entries are the columns of the result
+    step: str
+    columns: str
+    side: str  # the C of a `struct side`
+
+
+def write_totals(layout: Layout, totals: Iterable[tuple[Node, Store]]) -> list[str]:
+    """The C statements that add one block's steps and rows to the totals.
+
+    Products that share a side are done in one go; `task` deals the others to the threads.
+    """
+    together: dict[tuple[str, str, str, str], list[str]] = {}
+    lines: list[str] = []
+    for n, store in totals:
+        found = _outer(layout, n, store.home)
+        if found is None:
+            guard = f"if (my->{store.home.field}) " if store.optional else ""
+            lines.append(guard + _write_total(layout, n, store.home))
+        else:
+            together.setdefault(found[:4], []).append(found.side)
+    for (heads, b, step, columns), sides in together.items():
+        loop = f"for (long h = 0; h < {heads}; h++) " if heads != "1" else ""
+        lines.append(
+            f"{loop}{{ const struct side sides[] = {{{', '.join(sides)}}}; "
+            f"add_outer(sides, {len(sides)}, {b}, {step}, {columns}, r1 - r0, "
+            f"my->panel + id * my->block * my->B * PANEL, id, threads); }}"
+        )
+    return lines
+
+
+def _write_total(layout: Layout, n: Node, home: Home) -> str:
     sides = [layout.homes[arg] for arg in operands(n)]
-    every = n.attr == "tb" and all(side.over == "tb" for side in sides)
-    if len(sides) == 1:
-        return _add_rows(sides[0], home) if every else _add_one_by_one(sides[0], home)
-    inner = n.args[0]
-    fast = _add_outer(sides, inner, home) if every else ""
-    return fast or _add_products(sides, inner, home)
+    if len(sides) > 1:
+        return _add_products(sides, n.args[0], home)
+    every = n.attr == "tb" and sides[0].over == "tb"
+    return _add_rows(sides[0], home) if every else _add_one_by_one(sides[0], home)
 
 
-def _add_outer(sides: list[Home], inner: Node, home: Home) -> str:
-    """Head by head one matrix product, where the letters are those of "hi,hj->hij"; else ""."""
-    inputs, output = inner.attr.split("->")
+def _outer(layout: Layout, n: Node, home: Home) -> Outer | None:
+    """The matrix product of a total whose letters are those of "hi,hj->hij"."""
+    sides = [layout.homes[arg] for arg in operands(n)]
+    if len(sides) == 1 or n.attr != "tb" or any(side.over != "tb" for side in sides):
+        return None
+    inputs, output = n.args[0].attr.split("->")
     first, second = inputs.split(",")
     if second + first == output:  # "i,j->ji"
         first, second, sides = second, first, sides[::-1]
     heads = "".join(c for c in first if c in second)
     units, others = first.removeprefix(heads), second.removeprefix(heads)
     if output != heads + units + others or not units or not others:
-        return ""
-    sizes = letter_sizes(inner)
-    m, n, count = (" * ".join(sizes[c] for c in word) or "1" for word in (units, others, heads))
-    shifts = ("", "", "") if not heads else (f" + h * {m} * {n}", f" + h * {m}", f" + h * {n}")
-    out, a, b = (
-        f"{address}{shift}"
-        for address, shift in zip(
-            (home.address(), *(side.address("r0") for side in sides)), shifts, strict=True
-        )
+        return None
+    sizes = letter_sizes(n.args[0])
+    m, columns, count = (
+        " * ".join(sizes[c] for c in word) or "1" for word in (units, others, heads)
     )
+    a, b = (side.address("r0") for side in sides)
     steps = [shape_text(side.shape) for side in sides]
-    return (
-        (f"for (long h = 0; h < {count}; h++) " if heads else "")
-        + f"for (long i = 0; i < ({m} + CHUNK - 1) / CHUNK; i++) "
-        f"for (long p = 0; p < panels({n}); p++) if (task++ % threads == id) "
-        f"add_outer({out}, {a}, {steps[0]}, {m}, {b}, {steps[1]}, "
-        f"{n}, r1 - r0, i, p, my->panel + id * my->block * my->B * PANEL);"
-    )
+    out = f"my->{home.field}"
+    if heads:
+        out = f"{out} ? {out} + h * {m} * {columns} : NULL"
+        a, b = f"{a} + h * {m}", f"{b} + h * {columns}"
+    return Outer(count, b, steps[1], columns, f"{{{out}, {a}, {m}, {steps[0]}}}")
 
 
 def _add_products(sides: list[Home], inner: Node, home: Home) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import gcd
 
 from elman.backends.c_contract_write import contract_row
 from elman.backends.c_layout import Home, Store, shape_text, size_text
 from elman.backends.c_names import Namer, ascii_name
 from elman.backends.draws import stream_number
-from elman.backends.groups import INLINE, Group, is_product
+from elman.backends.groups import INLINE, Bundle, Group, Sum, bundles, is_product
 from elman.ir import Node
 from elman.ir.ops import POINTWISE
 
@@ -52,9 +53,10 @@ class Scope:
     """What the code of one stage may read and must store."""
 
     prefix: str
+    rows: str  # C for the rows of a product: 0 for a batch of one
     homes: Mapping[Node, Home]
     stores: Mapping[Node, tuple[Store, ...]]
-    packs: Mapping[Node, str]  # product -> field of its packed matrix
+    packs: Mapping[tuple[Node, ...], str]  # products side by side -> field of their matrices
     labels: Mapping[Node, str]
     comments: Mapping[str, str]
 
@@ -71,9 +73,13 @@ def write_group(group: Group, name: str, scope: Scope) -> str:
     )
 
 
-def group_panels(group: Group) -> str:
-    """How many panels a group's units make."""
-    return f"panels({shape_text(group.shape)})" if group.is_tile else "1"
+def group_blocks(group: Group, kept: Collection[Node]) -> str:
+    """How many blocks a group's units make."""
+    return (
+        f"blocks({shape_text(group.shape)}, {_units(bundles(group, kept))})"
+        if group.is_tile
+        else "1"
+    )
 
 
 def _needed(group: Group, scope: Scope) -> str:
@@ -86,52 +92,70 @@ def _needed(group: Group, scope: Scope) -> str:
 
 
 def _head(name: str, scope: Scope) -> str:
-    """How every group's function begins: its rows, and panels of units p0 to p1."""
+    """How every group's function begins: its rows, and blocks of units p0 to p1."""
     parameters = f"const struct {scope.prefix} *restrict my, struct rows at, long p0, long p1"
-    return f"static void {name}({parameters}) {{\n"
+    return f"static APART void {name}({parameters}) {{\n"
 
 
 # ---- tile groups ----
 
 
 def _tile_group(group: Group, name: str, scope: Scope) -> str:
-    return _at(group, name, scope) + _over_tiles(group, name, scope)
+    kept = scope.stores
+    found = bundles(group, kept)
+    return _at(group, name, scope, found) + _over_tiles(group, name, scope, found)
 
 
-def _at(group: Group, name: str, scope: Scope) -> str:
+def _units(found: tuple[Bundle, ...]) -> str:
+    """C for the vectors of units in a block: those of every bundle then fill whole panels."""
+    counts = [len(bundle.sums) for bundle in found] or [1]
+    four, two = (max(wide // gcd(wide, count) for count in counts) for wide in (4, 2))
+    return str(four) if four == two else f"(WIDE == 4 ? {four} : {two})"
+
+
+def _at(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]) -> str:
     """The equations at one row and one vector of units."""
-    tiles = "".join(f", const real *tile{k}" for k in range(len(group.products)))
-    body = "".join(f"  {line}\n" for line in _Body(group, scope).write())
+    tiles = "".join(f", const real *tile{k}" for k in range(len(found)))
+    body = "".join(f"  {line}\n" for line in _Body(group, scope, found).write())
     return (
         f"INLINE void at_{name}(const struct {scope.prefix} *restrict my, "
         f"const long row, const long unit, const long lanes{tiles}) {{\n{body}}}\n"
     )
 
 
-def _over_tiles(group: Group, name: str, scope: Scope) -> str:
+TILES = """\
+{head}{needed}  enum {{ UNITS = {units} }};
+  for (long b = 0; b < p1 - p0; b++) {{
+    const long unit = (at.back ? p1 - 1 - b : p0 + b) * UNITS * LANES;
+    const long width = least(UNITS * LANES, {size} - unit);
+    for (long q = at.first; q < at.last; q += at.stride)
+    for (long r = q, m; r < q + at.count; r += m) {{
+      m = {rows};
+{products}      for (long i = 0; i < m; i++)
+        for (long v = 0; v < width; v += LANES)
+          if (width - v >= LANES) at_{name}(my, r + i, unit + v, LANES{passed});
+          else at_{name}(my, r + i, unit + v, width - v{passed});
+    }}
+  }}
+}}
+"""
+
+
+def _over_tiles(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]) -> str:
     """The loop over tiles: the products into memory that stays in cache, then the equations."""
-    count = len(group.products)
-    calls = [_product_call(k, n, scope) for k, n in enumerate(group.products)]
-    if calls:
-        memory = f"real tile[{count}][ROWS * PANEL] __attribute__((aligned(64)));"
-        calls.insert(0, memory)
-    products = "".join(f"      {line}\n" for line in calls)
-    passed = "".join(f", tile[{k}] + i * PANEL + v" for k in range(count))
-    return (
-        f"{_head(name, scope)}"
-        f"{_needed(group, scope)}"
-        "  for (long p = p0; p < p1; p++)\n"
-        "    for (long q = at.first; q < at.last; q += at.stride)\n"
-        "    for (long r = q, m; r < q + at.count; r += m) {\n"
-        f"      const long width = panel_width({shape_text(group.shape)}, p);\n"
-        f"      m = {_rows(group, scope)};\n"
-        f"{products}"
-        "      for (long i = 0; i < m; i++)\n"
-        "        for (long v = 0; v < width; v += LANES)\n"
-        f"          if (width - v >= LANES) at_{name}(my, r + i, p * PANEL + v, LANES{passed});\n"
-        f"          else at_{name}(my, r + i, p * PANEL + v, width - v{passed});\n"
-        "    }\n"
-        "}\n"
+    counts = [len(bundle.sums) for bundle in found]
+    lines = [line for k, bundle in enumerate(found) for line in _product_lines(k, bundle, scope)]
+    return TILES.format(
+        name=name,
+        head=_head(name, scope),
+        needed=_needed(group, scope),
+        units=_units(found),
+        size=shape_text(group.shape),
+        rows=_rows(group, scope),
+        products="".join(f"      {line}\n" for line in lines),
+        passed="".join(
+            f", tile{k} + i * UNITS * {n} * LANES + v * {n}" for k, n in enumerate(counts)
+        ),
     )
 
 
@@ -146,29 +170,50 @@ def _rows(group: Group, scope: Scope) -> str:
     return rows
 
 
-def _product_call(k: int, n: Node, scope: Scope) -> str:
-    vector = scope.homes[n.args[1]]
-    length = shape_text(vector.shape)
-    step = "0" if vector.over in ("t", "") else length
-    return (
-        f"tiles[vectors(width) - 1][m - 1]"
-        f"(tile[{k}], {length}, {vector.address('r')}, {step}, 1, "
-        f"my->{scope.packs[n]} + p * PANEL * ({length}));"
+def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
+    """The products of a bundle, side by side into one tile."""
+    count = len(bundle.sums)
+    terms = ", ".join(
+        _term(vector, scope.packs[bundle.matrices(j)], count, scope)
+        for j, vector in enumerate(bundle.vectors)
     )
+    return [
+        f"real tile{k}[ROWS * UNITS * {count} * LANES] __attribute__((aligned(64)));",
+        f"struct term terms{k}[] = {{{terms}}};",
+        f"product(tile{k}, UNITS * {count} * LANES, {scope.rows}, vectors(width) * {count}, "
+        f"terms{k}, {len(bundle.vectors)});",
+    ]
+
+
+def _term(vector: Node, packed: str, count: int, scope: Scope) -> str:
+    home = scope.homes[vector]
+    length = shape_text(home.shape)
+    step = "0" if home.over in ("t", "") else length
+    weights = f"my->{packed} + unit * {count} * depth({length})"
+    return f"{{{home.address('r')}, {weights}, {length}, {step}, 1}}"
 
 
 class _Body:
     """The statements of one tile, one a node: loads, the equations, stores."""
 
-    def __init__(self, group: Group, scope: Scope) -> None:
+    def __init__(self, group: Group, scope: Scope, found: tuple[Bundle, ...]) -> None:
         self.group, self.scope = group, scope
-        self.tiles = {n: f"tile{k}" for k, n in enumerate(group.products)}
-        self.namer = Namer("my", "row", "unit", "lanes", *self.tiles.values())
+        self.sums = {total.root: total for bundle in found for total in bundle.sums}
+        self.tiles = {
+            total.root: f"(tile{k} + {i} * LANES)" if i else f"tile{k}"
+            for k, bundle in enumerate(found)
+            for i, total in enumerate(bundle.sums)
+        }
+        merged = [n for total in self.sums.values() for n in (*total.products, *total.within)]
+        self.merged = set(merged) - self.sums.keys()
+        self.namer = Namer("my", "row", "unit", "lanes", *(f"tile{k}" for k in range(len(found))))
         self.names: dict[Node, str] = {}  # the variable of every node that has one
         self.lines: list[str] = []
 
     def write(self) -> list[str]:
         for n in self.group.nodes:
+            if n in self.merged:
+                continue
             self._define(n)
             for home, optional in self.scope.stores.get(n, ()):
                 guard = f"if (my->{home.field}) " if optional else ""
@@ -177,7 +222,7 @@ class _Body:
 
     def _define(self, n: Node) -> None:
         if n in self.tiles:
-            self._variable(n, f"*(const vec *){self.tiles[n]}")
+            self._sum(self.sums[n])
         elif n.op == "fill":  # a scalar spreads by itself
             self.names[n] = self._operand(n.args[0])
         elif n.op == "random":
@@ -189,6 +234,18 @@ class _Body:
             text = self._operand(n)
             if n not in self.names:
                 self._variable(n, text)
+
+    def _sum(self, total: Sum) -> None:
+        """What a tile holds, and what is added to it."""
+        held = f"*(const vec *){self.tiles[total.root]}"
+        if not total.rest:
+            self._variable(total.root, held)
+            return
+        first, *others = total.products
+        name = self.namer(first, "products" if others else _wish(first, self.scope))
+        self.lines.append(f"const vec {name} = {held};")
+        rest = [self._operand(arg) for arg in total.rest]
+        self._variable(total.root, " + ".join([*rest, name]))
 
     def _variable(self, n: Node, text: str) -> None:
         self.names[n] = self.namer(n, _wish(n, self.scope))

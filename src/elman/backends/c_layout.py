@@ -123,11 +123,13 @@ class Layout:
         self.buffers: list[Buffer] = []
         self.pointers: list[str] = []  # the field of each buffer
         self.memory: dict[str, Memory] = {}  # what lies in scratch where the caller gives no array
-        self.packs: dict[Packed, str] = {}  # -> field
+        self.packs: dict[tuple[Packed, ...], str] = {}  # matrices side by side -> field
         self.homes: dict[Node, Home] = {}
         self.outputs: dict[str, tuple[str, str]] = {}  # public name -> role and key of its buffer
         self.sizes = _sizes(plan)
-        self.fields = Namer("T", "B", "block", "panel", *(f"n_{size}" for size in self.sizes))
+        self.fields = Namer(
+            "T", "B", "block", "frozen", "settled", "panel", *(f"n_{size}" for size in self.sizes)
+        )
         self.public: dict[str, list[str]] = {}
         for public, name in plan.outputs:
             self.public.setdefault(name, []).append(public)
@@ -203,25 +205,32 @@ class Layout:
         """The field that points to a field's memory for one block of time."""
         return self.fields(("block", name), f"{name}_block")
 
-    def pack(self, product: Node) -> str:
-        """The field of a product's packed matrix."""
-        matrix, read = product.args[0], matrix_of(product.attr)
-        assert read is not None
-        packed = Packed(matrix, *read)
+    def pack(self, products: tuple[Node, ...]) -> str:
+        """The field of the matrices of these products, packed side by side."""
+        packed = tuple(_packed(n) for n in products)
         if packed not in self.packs:
-            leaf = matrix if matrix.op == "leaf" else matrix.args[0]
-            wish = f"packed_{leaf.attr.name}" + ("_T" if packed.transposed else "")
+            leaves = [p.matrix if p.matrix.op == "leaf" else p.matrix.args[0] for p in packed]
+            words = [leaf.attr.name for leaf in leaves][:4]
+            wish = f"packed_{'_'.join(words)}" + ("_T" if packed[0].transposed else "")
             self.packs[packed] = self.fields(("pack", packed), wish)
         return self.packs[packed]
 
     def struct(self) -> str:
         """The struct of a plan, once everything is placed."""
         extra = [name for name in self.memory if name not in self.pointers]
-        longs = ", ".join(["T", "B", "block", *(f"n_{size}" for size in self.sizes)])
+        longs = ", ".join(
+            ["T", "B", "block", "frozen", "settled", *(f"n_{size}" for size in self.sizes)]
+        )
         reals = [*self.pointers, *extra, *self.packs.values(), "panel"]
         reals += [self.block(name) for name, memory in self.memory.items() if memory.in_blocks]
         body = "".join(f"  real *{name};\n" for name in reals)
         return f"struct {self.prefix} {{\n  long {longs};\n{body}}};\n"
+
+
+def _packed(product: Node) -> Packed:
+    read = matrix_of(product.attr)
+    assert read is not None
+    return Packed(product.args[0], *read)
 
 
 def _nodes(plan: Plan, more: Iterable[Node] = ()) -> list[Node]:

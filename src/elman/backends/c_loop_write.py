@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from elman.backends.c_contract_write import contract_cost
-from elman.backends.c_groups_write import group_panels
 from elman.backends.c_layout import Home, Layout, Packed, shape_text, size_text
 from elman.backends.groups import Group
 from elman.ir import Carry
+
+
+@dataclass(frozen=True)
+class Call:
+    """The function of a group, and C for how many blocks of units it has."""
+
+    function: str
+    group: Group
+    blocks: str
 
 
 @dataclass
@@ -16,7 +24,7 @@ class Stage:
     """The functions of one stage, and the order in which they are called."""
 
     name: str
-    calls: list[tuple[str, Group]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
 
 
@@ -59,18 +67,33 @@ def _lines(lines: list[str], indent: int) -> str:
 
 
 def _flat(layout: Layout, stage: Stage) -> str:
-    calls = [f"{name}(my, at, 0, {group_panels(group)});" for name, group in stage.calls]
+    calls = [f"{call.function}(my, at, 0, {call.blocks});" for call in stage.calls]
     return _function(layout, stage.name, "struct rows at", calls)
+
+
+def _meets(stage: Stage) -> list[bool]:
+    """Behind which calls of a step the threads wait for each other.
+
+    Where a step is one loop in which every unit hears its own past alone, none ever waits.
+    """
+    groups = [call.group for call in stage.calls]
+    if len(groups) == 1 and groups[0].is_tile and not groups[0].products:
+        return [False]
+    levels = [group.level for group in groups]
+    if not levels:
+        return []
+    return [
+        level < after for level, after in zip(levels, [*levels[1:], levels[-1] + 1], strict=True)
+    ]
 
 
 def _step(layout: Layout, stage: Stage) -> str:
     lines: list[str] = []
-    for k, (name, group) in enumerate(stage.calls):
-        n = group_panels(group)
-        lines.append(f"{name}(my, at, share({n}, id, threads, 1), share({n}, id + 1, threads, 1));")
-        if k + 1 == len(stage.calls) or stage.calls[k + 1][1].level > group.level:
-            lines.append("if (threads > 1) barrier(team);")
-    note = "/* one step of time; of several threads, each computes its panels of units */\n"
+    for call, meets in zip(stage.calls, _meets(stage), strict=True):
+        own = [f"share({call.blocks}, {who}, threads, 1)" for who in ("id", "id + 1")]
+        lines.append(f"{call.function}(my, at, {', '.join(own)});")
+        lines += ["if (threads > 1) barrier(team);"] if meets else []
+    note = "/* one step of time; of several threads, each computes its blocks of units */\n"
     return note + _function(
         layout, "step", "struct rows at, int id, int threads, struct team *team", lines
     )
@@ -81,35 +104,53 @@ def _step(layout: Layout, stage: Stage) -> str:
 
 def _layout(layout: Layout) -> str:
     lines: list[str] = []
+    fixed = _invariants(layout)
     for name, memory in layout.memory.items():
+        if name in fixed:
+            continue
         if memory.in_blocks:
             lines.append(f"my->{layout.block(name)} = my->{name} ? NULL : at;")
         lines.append(f"if (!my->{name}) my->{name} = at, at += room({memory.size});")
-    for packed, name in layout.packs.items():
-        n, k = packed.sizes
-        lines.append(f"my->{name} = at, at += room(packed_size({n}, {k}));")
     lines.append("my->panel = at, at += room(threads * my->block * my->B * PANEL);")
+    weights = []
+    for name in fixed:
+        weights.append(f"if (!my->{name}) my->{name} = at;")
+        weights.append(f"at += room({layout.memory[name].size});")
+    for packed, name in layout.packs.items():
+        n, k = packed[0].sizes
+        weights.append(f"my->{name} = at, at += room(packed_size({len(packed)}, {n}, {k}));")
     p = layout.prefix
+    head, tail = "  real *const start = at;\n", "  return at - start;\n}\n"
     return (
-        "/* gives every field without an array its place in scratch memory; the size in bytes */\n"
+        "/* gives every field without an array its place in scratch memory, and packed weights\n"
+        "   theirs; how many values they take */\n"
         f"static long {p}_layout(struct {p} *my, real *at, int threads) {{\n"
-        "  real *const start = at;\n"
-        f"{_lines(lines, 2)}"
-        "  return (at - start) * (long)sizeof(real);\n"
-        "}\n"
+        f"{head}{_lines(lines, 2)}{tail}"
+        f"static long {p}_weights(struct {p} *my, real *at) {{\n{head}{_lines(weights, 2)}{tail}"
     )
+
+
+def _invariants(layout: Layout) -> list[str]:
+    """The fields of what no step changes: it is packed with the weights."""
+    return [name for name in _settled(layout) if name in layout.memory]
+
+
+def _settled(layout: Layout) -> list[str]:
+    fields = (layout.homes[value.leaf].field for value in layout.plan.invariant)
+    return list(dict.fromkeys(fields))
 
 
 def _pack(layout: Layout) -> str:
     lines: list[str] = []
-    for packed, name in layout.packs.items():
-        n, k = packed.sizes
-        source, row = _source(layout, packed)
-        steps = f"1, {row}" if packed.transposed else f"{row}, 1"
-        lines.append(
-            f"for (long p = 0; p < panels({n}); p++) if (task++ % threads == id) "
-            f"pack(my->{name}, {source}, {n}, {k}, {steps}, p);"
-        )
+    for side_by_side, name in layout.packs.items():
+        for i, packed in enumerate(side_by_side):
+            n, k = packed.sizes
+            source, row = _source(layout, packed)
+            steps = f"1, {row}" if packed.transposed else f"{row}, 1"
+            lines.append(
+                f"for (long u = 0; u < vectors({n}); u++) if (task++ % threads == id) "
+                f"pack(my->{name}, {source}, {i}, {len(side_by_side)}, u, {n}, {k}, {steps});"
+            )
     return _tasks(layout, "pack", lines)
 
 
@@ -128,15 +169,17 @@ def _source(layout: Layout, packed: Packed) -> tuple[str, str]:
 
 
 RUN = """\
-static void {p}_run(const struct {p} *shared, struct team *team, int id, int mode) {{
-  struct {p} own = *shared, *const my = &own;
+static void {p}_run(const void *shared, struct team *team, int id, int mode) {{
+  struct {p} own = *(const struct {p} *)shared, *const my = &own;
   const int threads = team->threads, alone = mode == 0; /* each its rows of the batch */
   if (id == 0) {{
-{zero}    {p}_invariant_(my, run_of_rows(0, 1));
+{zero}    if (!my->settled) {p}_invariant_(my, run_of_rows(0, 1));
   }}
   barrier(team);
-  {p}_pack_(my, 0, 0, id, threads);
-  barrier(team);
+  if (!my->frozen) {{
+    {p}_pack_(my, 0, 0, id, threads);
+    barrier(team);
+  }}
   const long b0 = share(my->B, id, threads, 1), b1 = share(my->B, id + 1, threads, 1);
   const long s0 = alone ? b0 : 0, s1 = alone ? b1 : id == 0 ? my->B : 0; /* its states */
   const long blocks = (my->T + my->block - 1) / my->block;
@@ -146,7 +189,7 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
     const long r0 = t0 * my->B, r1 = t1 * my->B;
     const struct rows part = run_of_rows(
         r0 + share(r1 - r0, id, threads, ROWS), r0 + share(r1 - r0, id + 1, threads, ROWS));
-    const struct rows mine = alone ? (struct rows){{r0 + b0, r1, b1 - b0, my->B}} : part;
+    const struct rows mine = alone ? (struct rows){{r0 + b0, r1, b1 - b0, my->B, 0}} : part;
 {place}    if (k == 0) {{
 {init}    }} else {{
 {carry}    }}
@@ -154,9 +197,11 @@ static void {p}_run(const struct {p} *shared, struct team *team, int id, int mod
     if (!alone) barrier(team);
     for (long s = 0; s < t1 - t0; s++) {{
       const long row = ({step}) * my->B;
-      if (alone) {p}_step_(my, run_of_rows(row + b0, row + b1), 0, 1, team);
-      else if (mode == 1) {p}_step_(my, run_of_rows(row, row + my->B), id, threads, team);
-      else if (id == 0) {p}_step_(my, run_of_rows(row, row + my->B), 0, 1, team);
+      struct rows at = alone ? run_of_rows(row + b0, row + b1) : run_of_rows(row, row + my->B);
+      at.back = s & 1; /* begin with the weights that the step before read last */
+      if (alone) {p}_step_(my, at, 0, 1, team);
+      else if (mode == 1) {p}_step_(my, at, id, threads, team);
+      else if (id == 0) {p}_step_(my, at, 0, 1, team);
     }}
     if (!alone) barrier(team);
     {p}_epilogue_(my, mine);
@@ -235,45 +280,70 @@ static void {p}_start(struct {p} *my, long T, long B, const long *sizes, real **
   my->T = T, my->B = B;
 {sizes}{arrays}  my->block = block_steps(T, B);
 }}
+/* bytes of scratch memory, and how many of them packed weights take */
 long {p}_scratch(long T, long B, const long *sizes, real **arrays, int threads) {{
   struct {p} own = {{0}}, *const my = &own;
   {p}_start(my, T, B, sizes, arrays);
-  return {p}_layout(my, NULL, threads);
+  const long values = {p}_layout(my, NOWHERE, threads);
+  return (values + {p}_weights(my, NOWHERE)) * (long)sizeof(real);
 }}
-void {p}(long T, long B, const long *sizes, real **arrays, real *scratch, int threads) {{
+long {p}_packed(const long *sizes) {{
+  struct {p} own = {{0}}, *const my = &own;
+{sizes}  return {p}_weights(my, NOWHERE) * (long)sizeof(real);
+}}
+/* packs the weights for later calls */
+void {p}_freeze(const long *sizes, real **arrays, real *scratch, real *packed) {{
+  struct {p} own = {{0}}, *const my = &own;
+  {p}_start(my, 0, 0, sizes, arrays);
+{unseen}  {p}_layout(my, scratch, 1);
+  {p}_weights(my, packed);
+  {p}_invariant_(my, run_of_rows(0, 1));
+  {p}_pack_(my, 0, 0, 0, 1);
+}}
+/* packed weights of an earlier freeze, or NULL */
+void {p}(
+    long T, long B, const long *sizes, real **arrays, real *scratch, real *packed, int threads) {{
   struct {p} own = {{0}}, *const my = &own;
   {p}_start(my, T, B, sizes, arrays);
-  {p}_layout(my, scratch, threads);
-  const double cost = {cost}; /* multiply-adds of one row of one step */
-  struct team team = {{.threads = work_threads(cost * T * B, threads)}};
-  const int mode = step_mode(cost, B, team.threads);
-#ifdef _OPENMP
-  if (team.threads > 1) {{
-#pragma omp parallel num_threads(team.threads)
-    {{
-#pragma omp single
-      team.threads = omp_get_num_threads(); /* may be fewer than asked for */
-      {p}_run(my, &team, omp_get_thread_num(), mode);
-    }}
-    return;
-  }}
-#endif
-  team.threads = 1;
-  {p}_run(my, &team, 0, mode);
+  const int seen = {seen}; /* the caller wants what no step changes */
+  const long values = {p}_layout(my, scratch, threads);
+  {p}_weights(my, packed ? packed : scratch + values);
+  my->frozen = packed != NULL;
+  my->settled = packed && !seen;
+  const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
+  const double step = {step};
+  const struct cost cost = {{all, step, ({bytes}) * sizeof(real), {levels}}};
+  run_team({p}_run, my, cost, T, B, threads);
 }}
 """
 
 
 def _entry(layout: Layout, stages: list[Stage]) -> str:
-    rowwise = [g.nodes[0] for stage in stages for _, g in stage.calls if not g.is_tile]
     arrays = [f"my->{name} = arrays[{k}];" for k, name in enumerate(layout.pointers)]
     sizes = [f"my->n_{name} = sizes[{k}];" for k, name in enumerate(layout.sizes)]
-    terms = [f"(double){n} * {k}" for n, k in (packed.sizes for packed in layout.packs)]
-    terms += [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
-    terms += [contract_cost(n) for n in rowwise if n.op == "contract" and n.over]
+    shown = [name for name in _settled(layout) if name in layout.pointers]
+    scan = next(stage for stage in stages if stage.name == "scan")
+    values = [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
+    products = [n for call in scan.calls for n in call.group.products]
     return ENTRY.format(
         p=layout.prefix,
+        seen=" || ".join(f"my->{name}" for name in shown) or "0",
+        unseen=_lines([f"my->{name} = NULL;" for name in shown], 2),
         arrays=_lines(arrays, 2),
         sizes=_lines(sizes, 2),
-        cost=" + ".join(terms) or "1",
+        all=" + ".join([*_work(stages), *_outer_work(layout), *values]) or "1",
+        step=" + ".join([*_work([scan]), *values]) or "1",
+        bytes=" + ".join(map(contract_cost, products)) or "0",
+        levels=sum(_meets(scan)),
     )
+
+
+def _work(stages: list[Stage]) -> list[str]:
+    """The multiply-adds of one row of one step in these stages."""
+    nodes = [n for stage in stages for call in stage.calls for n in call.group.nodes]
+    return [contract_cost(n) for n in nodes if n.op == "contract" and n.over]
+
+
+def _outer_work(layout: Layout) -> list[str]:
+    inner = [v.node.args[0] for v in layout.plan.totals]
+    return [contract_cost(n) for n in inner if n.op == "contract"]

@@ -15,10 +15,11 @@ HEADERS = """
 main exp log tanh sqrt pow abs div gamma y0 y1 yn j0 j1 jn linux unix I NULL INFINITY NAN
 """
 KERNELS = """
-REAL BYTES LANES WIDE ROWS PANEL INLINE IS_FLOAT TILE TILES ENTRIES CHUNK MATH BY_LANE
-BLOCK_ROWS real vec mask all pick load store least share pack panels panel_width vectors
-packed_size barrier team tiles add_outer add_rows tile_rows clamp polynomial exp_parts two_to
-bits whole mix mix_all MIX vrandom room rows run_of_rows block_steps work_threads step_mode
+REAL REAL_BYTES BYTES LANES WIDE ROWS PANEL INLINE SHARED IS_FLOAT MATH BY_LANE UNITS PACKED OP AS
+SHIFT PAIR MIX real vec mask all pick load store clamp at_least at_most nearest scaled two_to
+exp_parts bits whole mix mix_all vrandom least vectors blocks room tile_rows share rows
+run_of_rows depth WEIGHT_BYTES term product pack packed_size side add_outer add_rows team work
+barrier cost run_team block_steps APART
 """
 # keywords of C, names that its headers define, and those of c_kernels.h
 RESERVED = {*KEYWORDS.split(), *HEADERS.split(), *KERNELS.split()}

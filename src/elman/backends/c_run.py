@@ -5,30 +5,31 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from elman.backends.c_compile import compile_library
 from elman.backends.c_layout import Buffer
-from elman.backends.c_write import Program, write_file, write_program
+from elman.backends.c_write import Program, kernels_file, write_file, write_program
 from elman.backends.interpret import USER, expand
 from elman.ir import Cell
 from elman.ir.sizes import number
 from elman.passes.derive import Derivation, derive
 from elman.passes.transpose import past_name
 
-REAL = {"float32": "float", "float64": "double"}
+REAL = {"float32": "float", "float64": "double", "bfloat16": "bfloat16"}
 
 
 class Kernel:
     """One compiled plan. `run` takes the addresses of its arrays in the order of `buffers`."""
 
     def __init__(self, library: ctypes.CDLL, program: Program) -> None:
-        self.program = program
+        self.library, self.program = library, program
         self.buffers: tuple[Buffer, ...] = program.buffers
         self.keys = [(buffer.role, buffer.key) for buffer in program.buffers]
         self._call = getattr(library, program.prefix)
@@ -37,34 +38,62 @@ class Kernel:
         self._size.restype = ctypes.c_long
         pointer, long = ctypes.c_void_p, ctypes.c_long
         self._size.argtypes = [long, long, pointer, pointer, ctypes.c_int]
-        self._call.argtypes = [long, long, pointer, pointer, pointer, ctypes.c_int]
+        self._call.argtypes = [long, long, pointer, pointer, pointer, pointer, ctypes.c_int]
         self._arrays = ctypes.c_void_p * len(self.keys)
         self._sizes = ctypes.c_long * max(1, len(program.sizes))
-        self._needed: dict[Any, int] = {}  # bytes of scratch by everything that they depend on
 
     def numbers(self, sizes: Mapping[str, int]) -> Any:
         """The sizes as the kernel takes them."""
         return self._sizes(*[sizes[name] for name in self.program.sizes])
 
-    def run(
+    def planned(
+        self, steps: int, batch: int, numbers: Any, given: Sequence[bool], threads: int
+    ) -> Run:
+        """A run of `steps` steps on `batch` rows, with those arrays that are given."""
+        arrays = self._arrays(*given)  # any address that is not null says that one is given
+        needed = self._size(steps, batch, numbers, arrays, threads)
+        return Run(self._call, steps, batch, numbers, len(given), needed, threads)
+
+    def run(self, steps: int, batch: int, numbers: Any, addresses: Sequence[int | None]) -> None:
+        """Run once; None is an array that is not given."""
+        given = [address is not None for address in addresses]
+        run = self.planned(steps, batch, numbers, given, thread_count())
+        run([address or 0 for address in addresses])
+
+
+class Run:
+    """A kernel's run on the arrays at given addresses; all that does not change is held ready.
+
+    Two threads may use one at the same time: what a call needs is made by the call.
+    """
+
+    __slots__ = ("_batch", "_call", "_needed", "_numbers", "_pack", "_steps", "_threads")
+
+    def __init__(
         self,
+        call: Any,
         steps: int,
         batch: int,
         numbers: Any,
-        addresses: list[int | None],
-        threads: int | None = None,
+        count: int,
+        needed: int,
+        threads: int,
     ) -> None:
-        """Run `steps` steps on `batch` rows; None is an array that is not given."""
-        arrays = self._arrays(*addresses)
-        count = thread_count() if threads is None else threads
-        absent = tuple([address is None for address in addresses])
-        key = (steps, batch, count, absent, bytes(numbers))
-        needed = self._needed.get(key)
-        if needed is None:
-            if len(self._needed) > 1000:
-                self._needed.clear()
-            needed = self._needed[key] = self._size(steps, batch, numbers, arrays, count)
-        self._call(steps, batch, numbers, arrays, _scratch(needed), count)
+        self._call, self._steps, self._batch, self._numbers = call, steps, batch, numbers
+        self._needed, self._threads = needed, threads
+        self._pack = struct.Struct(f"{count}P").pack
+
+    def __call__(self, addresses: Iterable[int], packed: int | None = None) -> None:
+        """`packed` is the address of the kernel's weights, packed before (c_frozen.py)."""
+        self._call(
+            self._steps,
+            self._batch,
+            self._numbers,
+            self._pack(*addresses),  # by far quicker than an array of ctypes
+            _scratch(self._needed),
+            packed,
+            self._threads,
+        )
 
 
 _local = threading.local()
@@ -72,15 +101,20 @@ _local = threading.local()
 
 def _scratch(needed: int) -> int:
     """The address of at least `needed` bytes on a cache line, kept for this thread's next call."""
+    if POISON or getattr(_local, "size", 0) < needed:
+        _make_scratch(needed)
+    address: int = _local.address
+    return address
+
+
+def _make_scratch(needed: int) -> None:
     held: Any = getattr(_local, "scratch", None)
-    if held is None or held.nbytes < needed + 64:
+    if held is None or _local.size < needed:
         held = np.empty(needed + needed // 8 + 4096, np.uint8)
-        _local.scratch = held
+        _local.scratch, _local.size = held, held.nbytes - 64
         _local.address = (held.ctypes.data + 63) // 64 * 64
     if POISON:
         held[:] = 0xFF  # NaN in every format
-    address: int = _local.address
-    return address
 
 
 POISON = bool(
@@ -90,11 +124,13 @@ POISON = bool(
 
 def thread_count() -> int:
     """torch's number of threads where it is loaded, else OMP_NUM_THREADS, else the processors."""
-    torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "get_num_threads"):
-        return int(torch.get_num_threads())
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    if count is not None:
+        return int(count())
     chosen = os.environ.get("OMP_NUM_THREADS", "")
-    return int(chosen) if chosen.isdigit() and int(chosen) else len(os.sched_getaffinity(0))
+    if chosen.isdigit() and int(chosen):
+        return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Compiled:
@@ -102,9 +138,10 @@ class Compiled:
 
     def __init__(self, cell: Cell, dtype: str, cotangents: tuple[str, ...]) -> None:
         self.derivation: Derivation = derive(cell, cotangents)
-        self.dtype = np.dtype(dtype)
+        self.dtype = np.dtype("float32" if dtype == "bfloat16" else dtype)  # of every array
         programs = write_programs(self.derivation)
-        library = compile_library(write_file(programs, REAL[dtype]), _file_name(cell.name))
+        texts = [write_file([program], REAL[dtype]) for program in programs]
+        library = compile_library(texts, _file_name(cell.name), kernels_file(REAL[dtype]))
         self.forward, self.backward = (Kernel(library, program) for program in programs)
 
 

@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from elman.backends.c_contract_write import write_total
-from elman.backends.c_groups_write import Scope, write_group
+from elman.backends.c_contract_write import write_totals
+from elman.backends.c_groups_write import Scope, group_blocks, write_group
 from elman.backends.c_layout import Buffer, Home, Layout, Store
-from elman.backends.c_loop_write import Stage, write_loop
+from elman.backends.c_loop_write import Call, Stage, write_loop
 from elman.backends.c_names import Namer
-from elman.backends.groups import Group, arrange, stored
+from elman.backends.groups import Group, arrange, bundles, stored
 from elman.ir import Node, Plan, Value, topological
 
 STAGES = ("invariant", "prologue", "scan", "epilogue", "final")  # the totals are sums, no groups
+
+
+# what is computed with, its bytes, and those of a weight within a product
+FORMATS = {"float": ("float", 4, 4), "double": ("double", 8, 8), "bfloat16": ("float", 4, 2)}
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,29 @@ class Program:
 
 
 def write_file(programs: list[Program], real: str) -> str:
-    """A whole C file for `real` ("float" or "double")."""
-    kernels = files("elman.backends").joinpath("c_kernels.h").read_text(encoding="utf-8")
-    return f"#define REAL {real}\n{kernels}\n" + "\n".join(p.text for p in programs)
+    """The C of some plans for `real`, one of `FORMATS`."""
+    return _heads(real) + "\n".join(program.text for program in programs)
+
+
+def write_whole_file(programs: list[Program], real: str) -> str:
+    """One C file that needs no other."""
+    return kernels_file(real) + "\n".join(program.text for program in programs)
+
+
+def kernels_file(real: str) -> str:
+    """The C that all cells share: compiled once, and linked to each."""
+    return _heads(real) + _text("c_threads.c") + _text("c_kernels.c")
+
+
+def _heads(real: str) -> str:
+    name, size, weight = FORMATS[real]
+    words = {"REAL": name, "REAL_BYTES": size, "WEIGHT_BYTES": weight}
+    defined = "".join(f"#define {word} {value}\n" for word, value in words.items())
+    return defined + _text("c_vectors.h") + _text("c_kernels.h")
+
+
+def _text(name: str) -> str:
+    return files("elman.backends").joinpath(name).read_text(encoding="utf-8") + "\n"
 
 
 def write_program(plan: Plan, prefix: str, comments: Mapping[str, str] | None = None) -> Program:
@@ -53,7 +77,8 @@ class _Writer:
         self.plan, self.prefix, self.comments = plan, prefix, comments
         self.layout = Layout(plan, prefix)
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
-        self.packs: dict[Node, str] = {}  # product -> field of its packed matrix
+        self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
+        self.packs: dict[tuple[Node, ...], str] = {}  # products side by side -> field
         fixed = ("run", "layout", "start", "scratch", "pack_", "step_", "totals_")
         self.functions = Namer(*(f"{prefix}_{word}" for word in fixed))
 
@@ -95,8 +120,7 @@ class _Writer:
         return [v.node for v in getattr(self.plan, stage)] + [c.next for c in carries]
 
     def _read_later(self, value: Value, stage: str) -> bool:
-        others = (name for name, _ in self.plan.stages() if name != stage)
-        return any(value.leaf in topological(self._roots(name)) for name in others)
+        return any(value.leaf in nodes for name, nodes in self.read.items() if name != stage)
 
     def _write_stage(
         self,
@@ -105,23 +129,25 @@ class _Writer:
         homes: dict[Node, Home],
         stores: dict[Node, list[Store]],
     ) -> Stage:
-        self.packs |= {n: self.layout.pack(n) for group in groups for n in group.products}
+        kept = stores.keys()
+        for group in groups:
+            for bundle in bundles(group, kept):
+                for products in map(bundle.matrices, range(len(bundle.vectors))):
+                    self.packs[products] = self.layout.pack(products)
         frozen = {n: tuple(found) for n, found in stores.items()}
-        scope = Scope(self.prefix, homes, frozen, self.packs, self.labels, self.comments)
+        rows = "my->B == 1 ? 0 : m" if name == "scan" else "m"
+        scope = Scope(self.prefix, rows, homes, frozen, self.packs, self.labels, self.comments)
         stage = Stage(name)
         for group in groups:
             words = [self.labels[n] for n in group.nodes if n in self.labels and n in frozen]
             wish = "_".join([self.prefix, *(words or [name])][:4])
             function = self.functions((name, group), wish)
-            stage.calls.append((function, group))
+            stage.calls.append(Call(function, group, group_blocks(group, kept)))
             stage.functions.append(write_group(group, function, scope))
         return stage
 
     def _totals(self) -> list[str]:
-        """C statements that add a block's steps to the totals; `task` deals them to the threads."""
-        lines: list[str] = []
-        for value in self.plan.totals:
-            store = self.layout.place(value, self._read_later(value, "totals"))
-            guard = f"if (my->{store.home.field}) " if store.optional else ""
-            lines.append(guard + write_total(self.layout, value.node, store.home))
-        return lines
+        """C statements that add a block's steps to the totals."""
+        totals = self.plan.totals
+        stores = [self.layout.place(v, self._read_later(v, "totals")) for v in totals]
+        return write_totals(self.layout, zip((v.node for v in totals), stores, strict=True))

@@ -11,6 +11,8 @@ import numpy as np
 
 from elman.backends import c_compile, c_run, interpret
 from elman.backends.interpret import expand
+from elman.backends.leading import counts, is_batched, with_axes
+from elman.backends.masks import Masks, masks_of
 from elman.backends.numpy_ import NUMPY
 from elman.errors import BackendProblem, NameProblem, ShapeProblem, WeightProblem, nearest
 from elman.ir import Cell, Node
@@ -18,6 +20,7 @@ from elman.ir.sizes import number
 from elman.passes.bind import Given, bind_sizes
 from elman.passes.bind import known_sizes as sizes_of
 from elman.passes.initial import initial_cell
+from elman.passes.masking import shown
 from elman.passes.randomness import STEPS_TAKEN, WORDS, counts_steps, evaluation, training
 from elman.passes.shapes import Typed
 from elman.passes.system import system_of
@@ -41,6 +44,8 @@ class Request:
     steps: int | None = None  # where no input counts them
     seed: int | None = None  # None: the mean of what is random
     dtype: Any = None
+    lengths: Any = None  # of the sequences; None: all have every step
+    reset: Any = None  # where a sequence begins anew
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,14 @@ class Call:
     batched: bool
     dtype: Any
     start: Cell | None = None  # computed the states that were not given
+    given: frozenset[str] = frozenset()  # the states that were
     taken: float | None = None  # the steps before this run, where no equation counts them
+    masks: Masks | None = None
+
+    @property
+    def first(self) -> Array | None:
+        """The sequences that begin anew before the first step, whatever state is given."""
+        return None if self.masks is None else self.masks.first
 
     @property
     def lead(self) -> tuple[int, int]:
@@ -77,11 +89,11 @@ def prepare(typed: Typed, surface: Cell, request: Request, spell: Callable[[Node
     new = None if request.seed is None else np.zeros(1)  # evaluation counts on, but does not begin
     taken = before.pop(STEPS_TAKEN, new) if counted else None
     over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
-    batched = _is_batched(typed, found, over, before)
-    found, given = _inputs(typed, found, over, batched)
+    batched = is_batched(typed, found, over, before)
+    found, given = with_axes(typed, found, over, batched)
     given |= _given(typed, arrays, before)
     numbers, shapes = bind_sizes(typed, given, request.sizes or {}, surface, spell)
-    steps, batch = _lead(found, over, before, typed, request.steps)
+    steps, batch = counts(found, over, before, typed, request.steps)
     full = {name: a.reshape(shapes[name]) for name, a in arrays.items()}
     for name, a in found.items():
         full[name] = a.reshape(a.shape[: len(over[name])] + shapes[name])
@@ -89,29 +101,48 @@ def prepare(typed: Typed, surface: Cell, request: Request, spell: Callable[[Node
         tail = tuple(number(size, numbers) for size in typed.shape(key))
         before[key] = np.broadcast_to(a, (batch, *tail))
     arrays, before = ({n: a.astype(kind) for n, a in group.items()} for group in (full, before))
-    call = Call(typed.cell, arrays, before, numbers, steps, batch, batched, kind)
+    masks = masks_of(request.lengths, request.reset, (steps, batch), batched)
+    call = Call(typed.cell, arrays, before, numbers, steps, batch, batched, kind, masks=masks)
     if taken is not None:
         call = replace(call, taken=float(taken.ravel()[0]))
-    return _started(_drawn(call, request.seed), keys)
+    return _masked(_started(_drawn(call, request.seed), keys))
 
 
 def known_sizes(
     typed: Typed, surface: Cell, request: Request
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """The sizes of a request in which weights and inputs may be missing, and those left open."""
+    return sizes_of(typed, _given_now(typed, surface, request), request.sizes or {})
+
+
+def all_sizes(
+    typed: Typed, surface: Cell, request: Request, spell: Callable[[Node], str]
+) -> dict[str, int]:
+    """The sizes of a request in which inputs may be missing; E206 where one is left open."""
+    constants = tuple(name for name, _ in typed.cell.constants)
+    _check_names("weight", request.weights, typed.cell.names("parameter"), constants, "E501")
+    given = _given_now(typed, surface, request)
+    return bind_sizes(typed, given, request.sizes or {}, surface, spell)[0]
+
+
+def _given_now(typed: Typed, surface: Cell, request: Request) -> dict[str, Given]:
+    """What a request in which weights and inputs may be missing says of shapes."""
     needed = {role: typed.cell.names(role) for role in interpret.USER}
     constants = tuple(name for name, _ in typed.cell.constants)
     _check_names("input", request.inputs, (), needed["input"], "E405")
     _check_names("weight", request.weights, (), (*needed["parameter"], *constants), "E501")
     keys = tuple(carry.key for carry in system_of(typed.cell).carries)
-    _check_names("state", request.state or {}, (), keys, "E406")
+    counted = counts_steps(typed.cell) and STEPS_TAKEN not in keys
+    taken = (STEPS_TAKEN,) if counted else ()
+    _check_names("state", request.state or {}, (), (*keys, *taken), "E406")
     found = {name: number_array("inputs", name, v) for name, v in request.inputs.items()}
     weights = {**dict(surface.constants), **request.weights}
     arrays = {name: number_array("weights", name, v) for name, v in weights.items()}
-    before = {key: number_array("state", key, v) for key, v in (request.state or {}).items()}
+    state = {key: v for key, v in (request.state or {}).items() if key in keys}
+    before = {key: number_array("state", key, v) for key, v in state.items()}
     over = {n.attr.name: n.over for n in typed.cell.leaves if n.attr.role == "input"}
-    _, given = _inputs(typed, found, over, _is_batched(typed, found, over, before))
-    return sizes_of(typed, given | _given(typed, arrays, before), request.sizes or {})
+    _, given = with_axes(typed, found, over, is_batched(typed, found, over, before))
+    return given | _given(typed, arrays, before)
 
 
 def check_seed(seed: object) -> int:
@@ -128,7 +159,7 @@ def _drawn(call: Call, seed: int | None) -> Call:
     if seed is None:
         return replace(call, cell=evaluation(call.cell))
     whole = check_seed(seed)
-    counter = call.state.get(STEPS_TAKEN, np.zeros(1)).ravel()[0]
+    counter = call.state.get(STEPS_TAKEN, np.zeros(1)).max()  # of the longest sequence
     first = counter if call.taken is None else call.taken
     words = (np.asarray(whole), np.arange(call.batch), first + np.arange(call.steps))
     drawn = {n: a.astype(call.dtype) for n, a in zip(WORDS, words, strict=True)}
@@ -137,16 +168,34 @@ def _drawn(call: Call, seed: int | None) -> Call:
 
 def _started(call: Call, keys: Sequence[str]) -> Call:
     """Every state with a value: given, computed by its line before the first step, or zero."""
-    start = initial_cell(call.cell, call.state)
+    start = initial_cell(call.cell, call.state if call.first is None else ())
     found: Arrays = {}
     if start is not None:
         found, _ = _interpreted(replace(call, cell=start, state={}, steps=1), start.outputs)
     state = {}
     for key in keys:
         tail = tuple(number(size, call.sizes) for size in call.cell.state_shape(key))
-        value = call.state.get(key, np.zeros((call.batch, *tail), call.dtype))
-        state[key] = found[key][0] if key in found else value
-    return replace(call, state=state, start=start)
+        fresh = found[key][0] if key in found else np.zeros((call.batch, *tail), call.dtype)
+        state[key] = fresh
+        if key in call.state:
+            given = call.state[key]
+            state[key] = given if call.first is None else _in_rows(call.first, fresh, given)
+    return replace(call, state=state, start=start, given=frozenset(call.state))
+
+
+def _in_rows(rows: Array, one: Any, other: Array) -> Array:
+    """`one` in the rows that are true, `other` elsewhere."""
+    return np.where(rows.reshape(-1, *[1] * (other.ndim - 1)), one, other)
+
+
+def _masked(call: Call) -> Call:
+    """The cell that keeps to the lengths and resets, with the streams which say them."""
+    if call.masks is None:
+        return call
+    cell = call.masks.cell(call.cell, call.cell.outputs)
+    streams = {n: a.astype(call.dtype) for n, a in call.masks.arrays().items()}
+    read = {n: a for n, a in streams.items() if n in cell.names("constant")}
+    return replace(call, cell=cell, arrays={**call.arrays, **read})
 
 
 def _check_all(typed: Typed, request: Request, keys: tuple[str, ...]) -> None:
@@ -242,84 +291,6 @@ def _dtype(dtype: Any, inputs: Arrays) -> Any:
     return np.result_type(*kinds) if kinds else np.dtype(np.float64)
 
 
-def _is_batched(typed: Typed, inputs: Arrays, over: Mapping[str, str], state: Arrays) -> bool:
-    """Whether there is a batch axis; a vector stream of one axis is T steps of size 1.
-
-    Where no input could have one, a state says.
-    """
-    extra = [
-        a.ndim - len(typed.shape(name)) - (1 if "t" in over[name] else 0)
-        for name, a in inputs.items()
-        if "b" in over[name]
-    ]
-    return any(
-        more >= 1 for more in extra or [a.ndim - len(typed.shape(k)) for k, a in state.items()]
-    )
-
-
-def _inputs(
-    typed: Typed, inputs: Arrays, over: Mapping[str, str], batched: bool
-) -> tuple[Arrays, dict[str, Given]]:
-    found: Arrays = {}
-    given: dict[str, Given] = {}
-    for name, a in inputs.items():
-        rank = len(typed.shape(name))
-        lead = over[name] if batched else over[name].replace("b", "")
-        if a.ndim == rank + len(lead) - 1 and rank:  # [1, 2, 3] is three steps of one
-            a = a[..., None]
-        if a.ndim != rank + len(lead):
-            words = ", ".join([*lead.upper(), *typed.shape(name)])
-            raise ShapeProblem(
-                "E210",
-                f"the input {name} has {a.ndim} axes: {a.shape}",
-                rule=f"It is ({words}): T steps{', B sequences' if batched else ''}.",
-                fix="One step of two values is [[1, 2]]." if a.ndim == 0 else None,
-            )
-        if not batched and "b" in over[name]:
-            a = np.expand_dims(a, over[name].index("b"))
-        found[name] = a
-        given[name] = Given(a.shape[len(over[name]) :], f'the array given as inputs["{name}"]')
-    return found, given
-
-
-def _lead(
-    inputs: Arrays, over: Mapping[str, str], state: Arrays, typed: Typed, asked: int | None
-) -> tuple[int, int]:
-    """The number of steps and of sequences."""
-    steps = {n: a.shape[0] for n, a in inputs.items() if "t" in over[n]}
-    batch = {n: a.shape[over[n].index("b")] for n, a in inputs.items() if "b" in over[n]}
-    for key, a in state.items():
-        if a.ndim > len(typed.shape(key)) and a.shape[0] != 1:
-            batch[f"state {key}"] = a.shape[0]
-    if asked is not None:
-        steps["steps="] = _whole_steps(asked)
-    for what, found in (("steps", steps), ("sequences", batch)):
-        if len(set(found.values())) > 1:
-            words = ", ".join(f"{name} has {count}" for name, count in found.items())
-            rule = "All that is given to one run has the same number of them."
-            raise ShapeProblem("E211", f"the inputs differ in {what}: {words}", rule=rule)
-    if not steps:
-        raise ShapeProblem(
-            "E212",
-            "nothing says how many steps to run",
-            rule="The steps are counted by an input at [t], and the cell has none.",
-            fix="Pass steps=10.",
-        )
-    if 0 in steps.values() or 0 in batch.values():
-        raise ShapeProblem(
-            "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
-        )
-    return next(iter(steps.values())), next(iter(batch.values()), 1)
-
-
-def _whole_steps(steps: object) -> int:
-    whole = steps if isinstance(steps, int | np.integer) and not isinstance(steps, bool) else 0
-    if whole < 1:
-        rule = "A number of steps is a whole number, 1 or more."
-        raise ShapeProblem("E212", f"steps={steps!r} is no number of steps", rule=rule)
-    return int(whole)
-
-
 def choose(call: Call, backend: str) -> str:
     """The backend that "auto" stands for: c where the work is worth a compiler's time."""
     if backend not in BACKENDS:
@@ -339,6 +310,10 @@ def choose(call: Call, backend: str) -> str:
 
 def run(call: Call, outputs: tuple[str, ...], backend: str) -> tuple[Arrays, Arrays]:
     """The outputs named, (T, B, ...), and the final states, (B, ...)."""
+    if call.masks is not None:
+        whole = replace(call, masks=None)
+        found, final = run(whole, tuple(map(shown, outputs)), backend)
+        return {name: found[shown(name)] for name in outputs}, final
     data = (call.cell, call.arrays, call.state)
     if backend == "c":
         found, final = c_run.forward(*data, call.sizes, call.lead, outputs)
@@ -371,6 +346,8 @@ def _interpreted(call: Call, outputs: tuple[str, ...]) -> tuple[Arrays, Arrays]:
 
 def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tuple[Arrays, Arrays]:
     """`d_x`, `d_W`, ... shaped as `call.arrays`, and the cotangents of the initial states."""
+    if call.masks is not None:
+        cotangents = {shown(name): a for name, a in cotangents.items()}
     data = (call.cell, call.arrays, call.state, cotangents, final)
     if backend == "c":
         found, initial = c_run.gradients(*data, call.sizes, call.lead)
@@ -388,12 +365,20 @@ def gradients(call: Call, cotangents: Arrays, final: Arrays, backend: str) -> tu
     before = {
         key: np.array(np.broadcast_to(initial[key], tails[key]), dtype=call.dtype) for key in tails
     }
+    first = call.first
     if call.start is not None:  # what reaches a state before the first step goes on to its line
-        first = replace(call, cell=call.start, state={}, steps=1)
+        one = replace(call, cell=call.start, state={}, steps=1)
         reaching = {key: before[key][None] for key in call.start.outputs}
-        further, _ = _interpreted_gradients(first, reaching, {})
+        if (
+            first is not None
+        ):  # where a state was given, only the rows that begin anew read its line
+            given = call.given & reaching.keys()
+            reaching |= {key: _in_rows(~first, 0, before[key])[None] for key in given}
+        further, _ = _interpreted_gradients(one, reaching, {})
         for name in shaped.keys() & {name.removeprefix("d_") for name in further}:
             shaped[name] += further[f"d_{name}"].reshape(shaped[name].shape)
+    if first is not None:  # a state that was put back before the first step changes nothing
+        before = {key: _in_rows(first, 0, a) for key, a in before.items()}
     return shaped, before
 
 

@@ -8,8 +8,9 @@ stage starts a new level.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from elman.ir import Node, Shape, topological
 from elman.ir.ops import POINTWISE
@@ -109,3 +110,63 @@ def stored(groups: Iterable[Group], roots: Iterable[Node]) -> list[Node]:
                 if arg in home and arg.op not in INLINE and (home[arg] != k or not fused):
                     found[arg] = None
     return list(found)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Products that are added up in one accumulator, and what is added to them behind it."""
+
+    root: Node
+    products: tuple[Node, ...]
+    rest: tuple[Node, ...] = ()
+    within: tuple[Node, ...] = ()  # the sums that the root's takes the place of
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Sums whose products read the same vectors, one after the other: computed side by side."""
+
+    vectors: tuple[Node, ...]
+    sums: tuple[Sum, ...]
+
+    def matrices(self, term: int) -> tuple[Node, ...]:
+        """The products of every sum with one of the vectors."""
+        return tuple(found.products[term] for found in self.sums)
+
+
+def bundles(group: Group, kept: Collection[Node]) -> tuple[Bundle, ...]:
+    """All products of a tile group; `kept` are the values that must be in memory by themselves."""
+    order = {vector: k for k, vector in enumerate(dict.fromkeys(n.args[1] for n in group.products))}
+    found: dict[tuple[Node, ...], list[Sum]] = {}
+    for total in _sums(group, kept):
+        products = tuple(sorted(total.products, key=lambda n: order[n.args[1]]))
+        vectors = tuple(n.args[1] for n in products)
+        found.setdefault(vectors, []).append(replace(total, products=products))
+    return tuple(Bundle(vectors, tuple(sums)) for vectors, sums in found.items())
+
+
+def _sums(group: Group, kept: Collection[Node]) -> list[Sum]:
+    """Every product once, with those that are only ever added to it."""
+    uses = Counter(arg for n in group.nodes for arg in n.args)
+    added = {arg for n in group.nodes if n.op == "add" for arg in n.args}
+
+    def merges(n: Node) -> bool:
+        """Whether nothing but one sum of the group reads it."""
+        return n in added and uses[n] == 1 and n not in kept
+
+    products = set(group.products)
+    parts: dict[Node, list[Node]] = {}  # what each sum adds up
+    inside: dict[Node, list[Node]] = {}  # the sums within it
+    for n in group.nodes:
+        if n.op == "add":
+            within = [arg for arg in n.args if arg in parts and merges(arg)]
+            parts[n] = [p for arg in n.args for p in (parts[arg] if arg in within else [arg])]
+            inside[n] = [m for arg in within for m in (arg, *inside[arg])]
+    found: dict[Node, Sum] = {}
+    for n, leaves in parts.items():
+        own = [p for p in leaves if p in products and merges(p)]
+        if own and not merges(n):
+            rest = tuple(p for p in leaves if p not in own)
+            found |= dict.fromkeys(own, Sum(n, tuple(own), rest, tuple(inside[n])))
+    every = (found.get(p, Sum(p, (p,))) for p in group.products)
+    return list(dict.fromkeys(every))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+INSTALL = 'install gcc or clang, or pip install "elman[cc]", or name one in ELMAN_CC'
+
 
 class BackendNotice(UserWarning):
-    """Nothing can be compiled: the torch backend serves, slower."""
+    """Nothing can be compiled: another backend serves, slower."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"{reason}: the torch backend serves, slower "
-            "(install gcc or clang, or name one in ELMAN_CC)"
-        )
+    def __init__(self, reason: str, backend: str = "torch") -> None:
+        super().__init__(f"{reason}: the {backend} backend serves, slower ({INSTALL})")

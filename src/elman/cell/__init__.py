@@ -2,5 +2,6 @@
 
 from elman.cell.public import Cell, published
 from elman.cell.run import Run
+from elman.cell.stream import Stream
 
-__all__ = ["Cell", "Run", "published"]
+__all__ = ["Cell", "Run", "Stream", "published"]

@@ -12,6 +12,7 @@ from elman.backends import call as calls
 from elman.errors import NameProblem, WeightProblem, nearest
 from elman.ir.sizes import number
 from elman.passes.shapes import Typed
+from elman.passes.transpose import past_name
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +33,19 @@ def of_outputs(typed: Typed, call: calls.Call, given: Mapping[str, Any]) -> dict
         tail = tuple(number(s, call.sizes) for s in typed.shape(name))
         found[name] = _shaped("cotangents", name, value, (*call.lead, *tail), call)
     return found
+
+
+def named_gradients(
+    typed: Typed, call: calls.Call, every: Mapping[str, Array], initial: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The gradients of what can be learned, by name; that of x before the first step is x[t-1]."""
+    learned = {*typed.cell.names("parameter"), *typed.cell.names("input")} - {*typed.cell.frozen}
+    found = {name: a for name, a in every.items() if name in learned}
+    if not call.batched:
+        rows = {name: typed.over[name].find("b") for name in found}
+        found = {n: a if rows[n] < 0 else a.squeeze(rows[n]) for n, a in found.items()}
+        initial = {key: a[0] for key, a in initial.items()}
+    return found | {past_name(key) if key in found else key: a for key, a in initial.items()}
 
 
 def of_final_states(call: calls.Call, given: Mapping[str, Any]) -> dict[str, Array]:

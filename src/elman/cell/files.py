@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from elman.errors import FileProblem, nearest
+from elman.errors import ElmanError, FileProblem, nearest
 
 
 def read_bytes(path: Path) -> bytes:
@@ -56,6 +58,19 @@ def check_is_file(path: Path) -> None:
     """E602 where a folder stands in the place of a file to be written."""
     if path.is_dir():
         raise FileProblem("E602", f"{path} is a folder, not a file", fix="Name a file in it.")
+
+
+@contextmanager
+def placed_in(path: Path) -> Iterator[None]:
+    """An error in what a file holds says in which file."""
+    try:
+        yield
+    except ElmanError as error:
+        if error.where is None:
+            error.headline = f"{path}: {error.headline}"
+        else:
+            error.where = replace(error.where, label=f"{error.where.label} in {path}")
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,10 +23,11 @@ def check_text(text: object, name: object, *, is_page: bool = False) -> None:
         rule = "A text holds the equations, a line each."
         raise NameProblem("E408", headline, rule=rule, fix=_text_of(text))
     word = text.strip()
-    if not is_page and word in library.cells:
+    is_word = not is_page and len(word.split()) == 1  # the library is read for no other
+    if is_word and word in library.cells:
         headline = f"{word!r} is the name of a cell, not its text"
         raise NameProblem("E408", headline, fix=f'Write elman.cells["{word}"].')
-    if not is_page and word.endswith(ENDINGS) and len(word.split()) == 1:
+    if is_word and word.endswith(ENDINGS):
         headline = f"{word!r} is the name of a file, not a text"
         raise NameProblem("E408", headline, fix=f'Write elman.Cell.load("{word}").')
     if name is not None and not isinstance(name, str):

@@ -6,7 +6,6 @@ import functools
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,15 @@ import numpy as np
 
 from elman import ir, library
 from elman.backends import call as calls
-from elman.backends.c_run import REAL, write_programs
-from elman.backends.c_write import write_file
-from elman.cell.cotangents import of_final_states, of_outputs
-from elman.cell.files import read_text, write_text
+from elman.backends.c_run import REAL
+from elman.cell.cotangents import named_gradients, of_final_states, of_outputs
+from elman.cell.files import placed_in, read_text, write_text
+from elman.cell.generated import generated
 from elman.cell.made_from import check_text, checked_constants, refuse_rounds
 from elman.cell.run import Array, Run
+from elman.cell.stream import Stream
+from elman.cell.stream import Wish as Streaming
+from elman.cell.summary import summary
 from elman.cell.traced import Wish, traced
 from elman.errors import CellWarning, ElmanError, NameProblem, ShapeProblem, nearest
 from elman.ir.cell import Number
@@ -29,12 +31,10 @@ from elman.language import Reading, read, read_latex, write, write_latex
 from elman.language import write_text as write_plain
 from elman.passes import STAGES, show_stage
 from elman.passes.analysis import Analysis, analyse
-from elman.passes.derive import derive
-from elman.passes.randomness import STEPS_TAKEN, streams
+from elman.passes.randomness import streams
 from elman.passes.shapes import Typed, infer_shapes
 from elman.passes.suspicions import suspicions
 from elman.passes.system import system_of
-from elman.passes.transpose import past_name
 from elman.trace import Trace
 
 PAGES = (".tex", ".md", ".rst")  # the endings of files that hold LaTeX
@@ -110,15 +110,9 @@ class Cell:
         """
         path = Path(path)
         text = read_text(path)
-        try:
+        with placed_in(path):
             is_page = path.suffix in PAGES
             return cls.from_latex(text, name=path.stem) if is_page else cls(text, path.stem)
-        except ElmanError as error:
-            if error.where is None:
-                error.headline = f"{path}: {error.headline}"
-            else:
-                error.where = replace(error.where, label=f"{error.where.label} in {path}")
-            raise
 
     def save(self, path: str | Path) -> None:
         """Write the text to a file, whole or not at all; FileProblem where that cannot be."""
@@ -236,7 +230,8 @@ class Cell:
         """E502 where one of them shaped the equations and cannot be changed any more."""
         refuse_rounds(self._reading.text, given)
 
-    def _prepare(self, request: calls.Request) -> calls.Call:
+    def _prepare(self, *given: Any) -> calls.Call:
+        request = calls.Request(*given)
         self.check_constants(request.weights)
         found: calls.Call = self._placed(
             lambda: calls.prepare(self.typed, self._reading.cell, request, self._spell)
@@ -252,6 +247,8 @@ class Cell:
         sizes: Mapping[str, int] | None = None,
         steps: int | None = None,
         seed: int | None = None,
+        lengths: Any = None,
+        reset: Any = None,
         backend: str = "auto",
         dtype: Any = None,
     ) -> Run:
@@ -263,10 +260,13 @@ class Cell:
 
         `steps` where no input counts them. `seed`, a whole number below 2**24, draws what is
         random, the same numbers on every backend; `seed=None` takes its mean (evaluation).
+        `lengths` (B,) of sequences padded at their ends: behind them values are 0 and states stay.
+        Where `reset` (T, B) is true, a sequence begins anew before that step: its states are what
+        their lines before the first step say, else zero, whatever `state` is given.
 
         Errors: WeightProblem, NameProblem, ShapeProblem, BackendProblem.
         """
-        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, dtype))
+        call = self._prepare(inputs, weights, state, sizes, steps, seed, dtype, lengths, reset)
         chosen = calls.choose(call, backend)
         values, final = calls.run(call, self.outputs, chosen)
         if not call.batched:
@@ -285,6 +285,8 @@ class Cell:
         sizes: Mapping[str, int] | None = None,
         steps: int | None = None,
         seed: int | None = None,
+        lengths: Any = None,
+        reset: Any = None,
         backend: str = "auto",
         dtype: Any = None,
     ) -> dict[str, Array]:
@@ -300,18 +302,11 @@ class Cell:
         >>> {name: float(g.ravel()[0]) for name, g in found.items()}
         {'u': 2.25, 'w': 0.5, 'x': 0.125, 'h': 0.0625}
         """
-        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, dtype))
+        call = self._prepare(inputs, weights, state, sizes, steps, seed, dtype, lengths, reset)
         chosen = calls.choose(call, backend)
         given = of_outputs(self.typed, call, cotangents)
         last = of_final_states(call, final or {})
-        every, initial = calls.gradients(call, given, last, chosen)
-        learned = {*self.parameters, *self.inputs} - {*self.frozen}
-        found = {name: a for name, a in every.items() if name in learned}
-        if not call.batched:
-            rows = {name: self.typed.over[name].find("b") for name in found}
-            found = {n: a if rows[n] < 0 else a.squeeze(rows[n]) for n, a in found.items()}
-            initial = {key: a[0] for key, a in initial.items()}
-        return found | {past_name(key) if key in found else key: a for key, a in initial.items()}
+        return named_gradients(self.typed, call, *calls.gradients(call, given, last, chosen))
 
     def trace(
         self,
@@ -344,8 +339,35 @@ class Cell:
                = tanh(1.1)
                = 0.8005
         """
-        call = self._prepare(calls.Request(inputs, weights, state, sizes, steps, seed, np.float64))
+        call = self._prepare(inputs, weights, state, sizes, steps, seed, np.float64)
         return traced(self.typed, self._reading, call, Wish(cotangents, loss, target, lr))
+
+    def stream(
+        self,
+        weights: Mapping[str, Any],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        batch: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        sizes: Mapping[str, int] | None = None,
+        dtype: Any = None,
+        threads: int = 1,
+        copy: bool = False,
+        backend: str = "auto",
+    ) -> Stream:
+        """The cell as a `Stream`, which runs step by step as its inputs come.
+
+        `inputs` are those of a whole sequence. `batch=None` is one sequence without an axis for
+        it. `dtype=None`: that of the weights. `copy=True` gives back arrays of the user's own.
+
+        >>> stream = Cell("h[t] = tanh(W @ x[t] + U @ h[t-1])").stream({"W": [[0.5]], "U": [[0.5]]})
+        >>> stream.step(1).round(4), stream.step(1).round(4)
+        (array([0.4621]), array([0.6237]))
+
+        Errors: those of `run`, and E540 to E543.
+        """
+        asked = calls.Request(inputs or {}, weights, state, sizes, dtype=dtype)
+        return Stream(self, asked, Streaming(batch, threads, copy, backend))
 
     # ---- what is derived ----
 
@@ -361,18 +383,15 @@ class Cell:
         return show_stage(self._reading.cell, name)
 
     def code(self, language: str = "c", dtype: str = "float32") -> str:
-        """The generated code: forward and backward kernels with the equations above them."""
+        """The generated code: forward and backward kernels with the equations above them.
+
+        It is one file of C, which says at its top how its functions are called (docs/streams.md).
+        """
         if language != "c" or dtype not in REAL:
             raise NameProblem(
                 "E411", f"there is no code {language!r} for {dtype}", rule="There is c."
             )
-        comments = {}
-        for e in self._reading.cell.equations:
-            left = f"{e.name}[t]" if e.per_step else e.name
-            comments[e.name] = f"{left} = {self._spell(e.value)}"
-        return write_file(
-            write_programs(derive(self.typed.cell, self.returns), comments), REAL[dtype]
-        )
+        return generated(self.typed, self._reading, dtype)
 
     def summary(self) -> str:
         """What the cell has, a line a name.
@@ -384,18 +403,7 @@ class Cell:
           parameter  W (hidden, input)
           parameter  U (hidden, hidden)
         """
-        count = sum(e.name != STEPS_TAKEN for e in self.typed.cell.equations)
-        lines = [
-            f"{self.name}: {count} equation{'s' * (count != 1)}, returns {', '.join(self.returns)}"
-        ]
-        learned = tuple(name for name in self.parameters if name not in self.frozen)
-        groups = {"input": self.inputs, "state": self.states, "parameter": learned}
-        groups |= {"frozen": self.frozen, "constant": tuple(self.constants), "random": self.random}
-        for kind, names in groups.items():
-            for name in names:
-                shape = ", ".join(self.typed.shape(name))
-                lines.append(f"  {kind:<10} {name} ({shape})" if shape else f"  {kind:<10} {name}")
-        return "\n".join(lines)
+        return summary(self.name, self.typed)
 
     # ---- how it is shown ----
 

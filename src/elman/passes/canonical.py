@@ -165,7 +165,7 @@ class _Former:
         leaf = n.attr
         shape = n.shape or ()
         at = tuple(range(len(shape)))
-        if leaf.role == "constant":
+        if leaf.role == "constant" and leaf.name in self.constants:  # else a stream of a pass
             value = self.constants[leaf.name]
             if isinstance(value, float | int):
                 return {(): float(value)} if value else {}

@@ -132,22 +132,20 @@ def operands(total: Node) -> tuple[Node, ...]:
 
 def _names(system: System, kept: Iterable[Node]) -> dict[Node, str]:
     names = {v.node: v.name for v in reversed((*system.outputs, *system.labels))}
-    taken = set(names.values())
+    taken, equations = set(names.values()), _equations(system)
     for n in kept:
-        if n not in names:
-            base = _user_name(system, n)
+        if n not in names:  # z_in is what enters the equation of z
+            base = f"{equations[n]}_in" if n in equations else "value"
             name = next(c for k in range(len(taken) + 2) if (c := f"{base}{k or ''}") not in taken)
             names[n] = name
             taken.add(name)
     return names
 
 
-def _user_name(system: System, n: Node) -> str:
-    """`z_in` for what enters the equation of z."""
-    for value in system.labels:
-        if n in topological([value.node]):
-            return f"{value.name}_in"
-    for value in system.outputs:
-        if n in topological([value.node]):
-            return f"{value.name}_in"
-    return "value"
+def _equations(system: System) -> dict[Node, str]:
+    """Every node's equation: the first whose value it enters."""
+    found: dict[Node, str] = {}
+    for value in (*system.labels, *system.outputs):
+        for n in topological([value.node]):
+            found.setdefault(n, value.name)
+    return found

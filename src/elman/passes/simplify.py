@@ -15,6 +15,8 @@ def simplify(roots: Iterable[Node]) -> dict[Node, Node]:
 def rewrite(n: Node) -> Node:
     """One step of simplification at the top of `n`, whose arguments are simple already."""
     match n.op, n.args:
+        case (("add" | "sub"), (a, b)) if a.op == "const" and b.op == "const":
+            return node("const", (), a.attr + b.attr if n.op == "add" else a.attr - b.attr)
         case "add", (a, b):
             return _add(n, a, b)
         case "sub", (a, b) if _is(b, 0.0) and _same(n, a):
@@ -65,7 +67,14 @@ def _add(n: Node, a: Node, b: Node) -> Node:
         return rewrite(node("sub", (a, b.args[0])))
     if a.op == "neg":
         return rewrite(node("sub", (b, a.args[0])))
+    if _is_sum(a) and _is_sum(b) and a.attr == b.attr and _same(a.args[0], b.args[0]):
+        return node("contract", (rewrite(node("add", (a.args[0], b.args[0]))),), a.attr)
     return n
+
+
+def _is_sum(n: Node) -> bool:
+    """Whether `n` is the sum of all entries of one value."""
+    return n.op == "contract" and len(n.args) == 1 and n.attr.endswith("->") and n.attr != "->"
 
 
 def _is_zero(n: Node) -> bool:

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from elman.ir import Carry, Node, System, Value, leaf, node, topological
 from elman.ir.node import substitute
+from elman.ir.ops import POINTWISE
 from elman.passes.differentiate import gradients
 
 CHEAP = (  # computed again rather than saved
     *("neg", "add", "sub", "mul", "less", "equal", "where", "abs", "sign", "relu"),
     *("floor", "round", "straight", "fill", "size", "random"),
 )
+DEAR = 4  # what a division or a tanh costs beside a product or a sum of two numbers
+RECOMPUTED = 12  # a value that costs no more is computed again where that saves memory
 
 
 def is_outer(n: Node) -> bool:
@@ -122,6 +125,7 @@ class _Save:
         self.cotangents = {f"d_{name}" for name in cotangents}  # given by these names already
         self.taken = self.cotangents | set(labels.values())
         self.map: dict[Node, Node] = {}
+        self.cost: dict[Node, int] = {}  # of each value in the map, from what is saved
         self.saved: dict[Node, str] = {}
 
     def replace(self, roots: list[Node]) -> dict[Node, Node]:
@@ -133,25 +137,37 @@ class _Save:
             if arg in self.forward
         }
         needed |= {n for n in roots if n in self.forward}
-        dear = {n for n in needed if not is_cheap(n) and n.over and n.op not in ("leaf", "const")}
         for n in topological(roots):
             if n in self.forward:
-                self._decide(n, n in needed, dear)
+                self._decide(n, n in needed)
         return substitute(roots, self.map)
 
-    def _decide(self, n: Node, needed: bool, dear: set[Node]) -> None:
+    def _decide(self, n: Node, needed: bool) -> None:
+        cost = self._cost(n)
         if n.op == "leaf":
             self.map[n] = past(n) if n.attr.role == "state" else n
         elif value_of(n) in self.map:
             self.map[n] = self.map[value_of(n)]
-        elif n in dear or (needed and n.over and not self._cheap(n)):
+            cost = self.cost[value_of(n)]
+        elif cost is not None:
+            self.map[n] = node(n.op, tuple(self.map[arg] for arg in n.args), n.attr)
+        elif needed:
             self.saved[n] = self._name(n)
             self.map[n] = given(self.saved[n], n)
-        elif is_cheap(n) or n.over == "":
-            if all(arg in self.map for arg in n.args):
-                self.map[n] = node(n.op, tuple(self.map[arg] for arg in n.args), n.attr)
-        elif n.op == "const":
-            self.map[n] = n
+        else:
+            return
+        self.cost[n] = cost or 0
+
+    def _cost(self, n: Node) -> int | None:
+        """What it costs to compute `n` again; None where it must be saved, or has no cost yet."""
+        if any(arg not in self.map for arg in n.args):
+            return None
+        if n.over == "":
+            return 0  # once for all steps
+        if not is_cheap(n) and n.op not in POINTWISE:
+            return None
+        cost = (1 if is_cheap(n) else DEAR) + sum(self.cost[arg] for arg in n.args)
+        return cost if cost <= RECOMPUTED else None
 
     def _name(self, n: Node) -> str:
         """The user's name of a saved value, `tanh_c` for the tanh of c, or a number."""
@@ -164,10 +180,6 @@ class _Save:
         name = next(c for c in itertools.chain(speaking, numbered) if c not in self.taken)
         self.taken.add(name)
         return name
-
-    def _cheap(self, n: Node) -> bool:
-        """Whether `n` follows by cheap pointwise work from what the backward step has anyway."""
-        return n.op == "const" or (is_cheap(n) and all(arg in self.map for arg in n.args))
 
     def values(self) -> tuple[Value, ...]:
         return tuple(Value(name, n) for n, name in self.saved.items())

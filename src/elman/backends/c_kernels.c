@@ -1,0 +1,314 @@
+/* ---- tiles: M rows by NV vectors of sums, in registers ------------------------------------------------------ */
+#define UNROLLED _Pragma("GCC unroll 8")
+#define TILE(M, NV)                                                                                          \
+  static void tile_##M##_##NV(real *tile, long ld, const struct term *term, int count) {                     \
+    vec s[M][NV];                                                                                            \
+    UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++) s[m][v] = (vec){};            \
+    for (; count > 0; count--, term++) {                                                                     \
+      const real *a = term->a, *b = term->b;                                                                 \
+      const long step_m = term->step_m, step_k = term->step_k;                                               \
+      _Pragma("GCC unroll 2") for (long k = term->k; k > 0; k--, a += step_k, b += NV * LANES) {             \
+        vec w[NV];                                                                                           \
+        UNROLLED for (int v = 0; v < NV; v++) w[v] = *(const vec *)(b + v * LANES);                          \
+        UNROLLED for (int m = 0; m < M; m++) {                                                               \
+          const vec x = all(a[m * step_m]);                                                                  \
+          UNROLLED for (int v = 0; v < NV; v++) s[m][v] += x * w[v];                                         \
+        }                                                                                                    \
+      }                                                                                                      \
+    }                                                                                                        \
+    UNROLLED for (int m = 0; m < M; m++)                                                                     \
+      UNROLLED for (int v = 0; v < NV; v++) *(vec *)(tile + m * ld + v * LANES) = s[m][v];                   \
+  }
+#define AHEAD 2048 /* bytes: what a shared cache hands over while a core computes */
+/* a batch of one row: few sums, so that several k at once keep the processor busy */
+#define TILE_ROW(NV, AT_ONCE)                                                                                \
+  static void tile_0_##NV(real *tile, long ld, const struct term *term, int count) {                         \
+    (void)ld;                                                                                                \
+    vec s[AT_ONCE][NV];                                                                                      \
+    UNROLLED for (int q = 0; q < AT_ONCE; q++) UNROLLED for (int v = 0; v < NV; v++) s[q][v] = (vec){};      \
+    for (; count > 0; count--, term++) {                                                                     \
+      const real *a = term->a, *b = term->b;                                                                 \
+      const long step_k = term->step_k;                                                                      \
+      long k = term->k;                                                                                      \
+      for (; k >= AT_ONCE; k -= AT_ONCE, a += AT_ONCE * step_k, b += AT_ONCE * NV * LANES)                   \
+        UNROLLED for (int q = 0; q < AT_ONCE; q++) {                                                         \
+          const vec x = all(a[q * step_k]);                                                                  \
+          UNROLLED for (int v = 0; v < NV; v++) {                                                            \
+            const real *const w = b + (q * NV + v) * LANES;                                                  \
+            __builtin_prefetch((const char *)w + AHEAD);                                                     \
+            s[q][v] += x * *(const vec *)w;                                                                  \
+          }                                                                                                  \
+        }                                                                                                    \
+      for (; k > 0; k--, a += step_k, b += NV * LANES)                                                       \
+        UNROLLED for (int v = 0; v < NV; v++) s[0][v] += all(*a) * *(const vec *)(b + v * LANES);            \
+    }                                                                                                        \
+    UNROLLED for (int v = 0; v < NV; v++) {                                                                  \
+      vec sum = s[0][v];                                                                                     \
+      UNROLLED for (int q = 1; q < AT_ONCE; q++) sum += s[q][v];                                             \
+      *(vec *)(tile + v * LANES) = sum;                                                                      \
+    }                                                                                                        \
+  }
+#define TILES(NV) TILE(1, NV) TILE(2, NV) TILE(3, NV) TILE(4, NV) TILE(5, NV) TILE(6, NV)
+TILE_ROW(1, 4)
+TILE_ROW(2, 4)
+TILES(1)
+TILES(2)
+#if WIDE == 4
+TILE_ROW(3, 2)
+TILE_ROW(4, 2)
+TILES(3)
+TILES(4)
+#endif
+typedef void tile_function(real *, long, const struct term *, int);
+#define ENTRIES(NV) {tile_0_##NV, tile_1_##NV, tile_2_##NV, tile_3_##NV, tile_4_##NV, tile_5_##NV, tile_6_##NV}
+static tile_function *const tiles[WIDE][ROWS + 1] = {
+    ENTRIES(1), ENTRIES(2),
+#if WIDE == 4
+    ENTRIES(3), ENTRIES(4),
+#endif
+};
+
+#if WEIGHT_BYTES == 2
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+/* ---- tiles of bfloat16 weights: the vectors are rounded to bfloat16, the sums are not ------------------------- */
+typedef uint32_t pair __attribute__((vector_size(BYTES), aligned(4), may_alias)); /* entries of rows 2j and 2j + 1 */
+typedef uint16_t halfs __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+INLINE pair rounded(vec x) { /* to the nearest, halves to even; in the upper half */
+  const pair bits = (pair)x, whole = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
+  return (pair)pick(x != x, (vec)(bits | 0x400000u), (vec)whole);
+}
+INLINE pair paired(vec even, vec odd) { return rounded(even) >> 16 | rounded(odd); }
+INLINE vec add_pairs(vec sum, uint32_t a, const real *b) {
+  const pair w = *(const pair *)b, x = a - (pair){};
+#if defined(__AVX512BF16__)
+  return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
+#else
+  sum += (vec)(x << 16) * (vec)(w << 16);
+  return sum + (vec)(x & 0xFFFF0000u) * (vec)(w & 0xFFFF0000u);
+#endif
+}
+#define HALF_TILE(M, NV, AT_ONCE)                                                                            \
+  static void half_##M##_##NV##_##AT_ONCE(real *tile, long ld, const uint32_t *a, const real *b, long k) {   \
+    vec s[AT_ONCE][M][NV];                                                                                   \
+    UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++) {                             \
+      s[0][m][v] = *(const vec *)(tile + m * ld + v * LANES);                                                \
+      UNROLLED for (int q = 1; q < AT_ONCE; q++) s[q][m][v] = (vec){};                                       \
+    }                                                                                                        \
+    long j = 0;                                                                                              \
+    for (; j + AT_ONCE <= k; j += AT_ONCE, b += AT_ONCE * NV * LANES)                                        \
+      UNROLLED for (int q = 0; q < AT_ONCE; q++) UNROLLED for (int m = 0; m < M; m++)                        \
+          UNROLLED for (int v = 0; v < NV; v++)                                                              \
+              s[q][m][v] = add_pairs(s[q][m][v], a[m * k + j + q], b + (q * NV + v) * LANES);                \
+    for (; j < k; j++, b += NV * LANES)                                                                      \
+      UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++)                             \
+          s[0][m][v] = add_pairs(s[0][m][v], a[m * k + j], b + v * LANES);                                   \
+    UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++) {                             \
+      UNROLLED for (int q = 1; q < AT_ONCE; q++) s[0][m][v] += s[q][m][v];                                   \
+      *(vec *)(tile + m * ld + v * LANES) = s[0][m][v];                                                      \
+    }                                                                                                        \
+  }
+#define HALVES(NV)                                                                                           \
+  HALF_TILE(1, NV, 2) HALF_TILE(1, NV, 1) HALF_TILE(2, NV, 1) HALF_TILE(3, NV, 1) HALF_TILE(4, NV, 1)        \
+  HALF_TILE(5, NV, 1) HALF_TILE(6, NV, 1)
+HALVES(1)
+HALVES(2)
+#if WIDE == 4
+HALVES(3)
+HALVES(4)
+#endif
+typedef void half_function(real *, long, const uint32_t *, const real *, long);
+#define HALF_ENTRIES(NV) \
+  {half_1_##NV##_2, half_1_##NV##_1, half_2_##NV##_1, half_3_##NV##_1, half_4_##NV##_1, half_5_##NV##_1, half_6_##NV##_1}
+static half_function *const halves[WIDE][ROWS + 1] = {
+    HALF_ENTRIES(1), HALF_ENTRIES(2),
+#if WIDE == 4
+    HALF_ENTRIES(3), HALF_ENTRIES(4),
+#endif
+};
+#define DEEP 512 /* rows of a panel at a time */
+void product(real *tile, long ld, long m, long wide, struct term *terms, int count) {
+  const long rows = m ? m : 1;
+  for (long i = 0; i < rows; i++) memset(tile + i * ld, 0, wide * LANES * sizeof(real));
+  for (; count > 0; count--, terms++) {
+    const struct term term = *terms;
+    for (long done = 0; done < term.k; done += 2 * DEEP) {
+      const long k = least(term.k - done, 2 * DEEP), deep = depth(k);
+      uint32_t a[ROWS * DEEP] __attribute__((aligned(64)));
+      for (long i = 0; i < rows; i++) {
+        const real *from = term.a + i * term.step_m + done;
+        uint16_t *to = (uint16_t *)(a + i * deep);
+        to[2 * deep - 1] = 0;
+        for (long j = 0; j < k; j += LANES) {
+          const long there = least(LANES, k - j);
+          const halfs found = __builtin_convertvector(rounded(load(from + j, there)) >> 16, halfs);
+          if (there == LANES) *(halfs *)(to + j) = found;
+          else memcpy(to + j, &found, there * 2);
+        }
+      }
+      for (long v = 0; v < wide; v += WIDE) {
+        const long own = least(WIDE, wide - v);
+        const real *b = term.b + v * LANES * depth(term.k) + done / 2 * own * LANES;
+        halves[own - 1][m](tile + v * LANES, ld, a, b, deep);
+      }
+    }
+  }
+}
+#else
+void product(real *tile, long ld, long m, long wide, struct term *terms, int count) {
+  for (; wide > WIDE; wide -= WIDE, tile += PANEL) {
+    tiles[WIDE - 1][m](tile, ld, terms, count);
+    for (int i = 0; i < count; i++) terms[i].b += PANEL * terms[i].k;
+  }
+  tiles[wide - 1][m](tile, ld, terms, count);
+}
+#endif
+
+/* ---- packing ---------------------------------------------------------------------------------------------- */
+#if defined(__GNUC__) && !defined(__clang__)
+/* rows[i][j] becomes rows[j][i]: halves, quarters, ... change places */
+INLINE void transpose(vec *rows) {
+  UNROLLED for (long s = 1; s < LANES; s *= 2) {
+    mask even, odd;
+    UNROLLED for (long l = 0; l < LANES; l++) {
+      even[l] = l & s ? LANES + (l ^ s) : l;
+      odd[l] = l & s ? LANES + l : l ^ s;
+    }
+    for (long i = 0; i < LANES; i++) {
+      if (i & s) continue;
+      const vec a = rows[i], b = rows[i | s];
+      rows[i] = __builtin_shuffle(a, b, even);
+      rows[i | s] = __builtin_shuffle(a, b, odd);
+    }
+  }
+}
+#else
+INLINE void transpose(vec *rows) {
+  for (long i = 0; i < LANES; i++)
+    for (long j = 0; j < i; j++) {
+      const real kept = rows[i][j];
+      rows[i][j] = rows[j][i], rows[j][i] = kept;
+    }
+}
+#endif
+/* rows j to j + LANES of a panel's column of vectors, of which `count` are there */
+static void put(real *to, long wide, long j, const vec *rows, long count) {
+#if WEIGHT_BYTES == 2
+  for (long l = 0; l < count; l += 2)
+    *(pair *)(to + (j + l) / 2 * wide) = paired(rows[l], l + 1 < count ? rows[l + 1] : (vec){});
+#else
+  for (long l = 0; l < count; l++) *(vec *)(to + (j + l) * wide) = rows[l];
+#endif
+}
+void pack(real *to, const real *w, long i, long count, long u, long n, long k, long step_n, long step_k) {
+  const long column = u * count + i, panel = column / WIDE;
+  const long wide = least(WIDE, vectors(n) * count - panel * WIDE) * LANES, width = least(LANES, n - u * LANES);
+  to += panel * PANEL * depth(k) + column % WIDE * LANES;
+  w += u * LANES * step_n;
+  for (long j = 0; j < k; j += LANES) {
+    const long there = least(LANES, k - j);
+    vec rows[LANES];
+    if (step_n == 1) {
+      for (long l = 0; l < there; l++) rows[l] = load(w + (j + l) * step_k, width);
+    } else if (step_k == 1) {
+      for (long l = 0; l < LANES; l++) rows[l] = l < width ? load(w + l * step_n + j, there) : (vec){};
+      transpose(rows);
+    } else {
+      for (long l = 0; l < there; l++)
+        for (long q = 0; q < LANES; q++) rows[l][q] = q < width ? w[q * step_n + (j + l) * step_k] : 0;
+    }
+    put(to, wide, j, rows, there);
+  }
+}
+
+/* ---- totals ----------------------------------------------------------------------------------------------- */
+static void add_tile(real *out, long n, const real *tile, long m, long width) {
+  for (long i = 0; i < m; i++)
+    for (long v = 0; v < width; v += LANES) {
+      const long lanes = least(LANES, width - v);
+      store(out + i * n + v, load(out + i * n + v, lanes) + *(const vec *)(tile + i * PANEL + v), lanes);
+    }
+}
+void add_outer(const struct side *sides, int count, const real *b, long step, long n, long rows, real *panel, int id,
+               int threads) {
+  long all_rows = 0;
+  for (int s = 0; s < count; s++) all_rows += sides[s].out ? sides[s].m : 0;
+  const long from = share(all_rows, id, threads, ROWS), until = share(all_rows, id + 1, threads, ROWS);
+  if (from == until) return;
+  for (long j = 0; j < n; j += PANEL) {
+    const long width = least(PANEL, n - j), wide = vectors(width);
+    for (long r = 0; r < rows; r++)
+      for (long v = 0; v < width; v += LANES)
+        *(vec *)(panel + r * wide * LANES + v) = load(b + r * step + j + v, least(LANES, width - v));
+    long before = 0;
+    for (int s = 0; s < count; s++) {
+      const struct side side = sides[s];
+      if (!side.out) continue;
+      const long first = from > before ? from - before : 0, end = least(side.m, until - before);
+      for (long i = first, m; i < end; i += m) {
+        m = tile_rows(end - i);
+        real tile[ROWS * PANEL] __attribute__((aligned(64)));
+        struct term term = {side.a + i, panel, rows, 1, side.step};
+        tiles[wide - 1][m](tile, PANEL, &term, 1);
+        add_tile(side.out + i * n + j, n, tile, m, width);
+      }
+      before += side.m;
+    }
+  }
+}
+void add_rows(real *out, const real *a, long n, long rows) {
+  for (long j = 0; j < n; j += LANES) {
+    const long w = least(LANES, n - j);
+    vec s[4] = {};
+    long r = 0;
+    for (; r + 4 <= rows; r += 4)
+      for (int q = 0; q < 4; q++) s[q] += load(a + (r + q) * n + j, w);
+    for (; r < rows; r++) s[0] += load(a + r * n + j, w);
+    store(out + j, load(out + j, w) + ((s[0] + s[1]) + (s[2] + s[3])), w);
+  }
+}
+
+/* ---- how a call is shared out -------------------------------------------------------------------------------------- */
+long block_steps(long T, long B) {
+  const long rows = 512, steps = (rows + B - 1) / (B ? B : 1);
+  return steps < 1 ? 1 : least(T ? T : 1, steps);
+}
+
+/* what a core does in a nanosecond: multiply-adds, bytes of weights from its own cache and from the shared one; what
+   waking a thread and meeting it cost in nanoseconds */
+#define MACS 90.0
+#define OWN_BYTES 100.0
+#define SHARED_BYTES 35.0
+#define WAKE 8000.0
+#define MEET 200.0
+static double own_cache(void) {
+  long bytes = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+  return bytes > 0 ? (double)bytes : 1 << 20;
+}
+/* nanoseconds of one step: its arithmetic, or what the weights take that are not in the core's own cache */
+static double step_time(double macs, double bytes) {
+  const double read = bytes / (bytes < 0.7 * own_cache() ? OWN_BYTES : SHARED_BYTES), count = macs / MACS;
+  return read > count ? read : count + 0.3 * read;
+}
+static int choose_mode(struct cost cost, long T, long B, int threads) {
+  if (threads == 1) return 2;
+  const double one = step_time(cost.step_macs * B, cost.step_bytes) * T;
+  const double rest = (cost.macs - cost.step_macs) * B * T / MACS;
+  const double rows = step_time(cost.step_macs * ((B + threads - 1) / threads), cost.step_bytes) * T + rest / threads;
+  const double units =
+      (step_time(cost.step_macs * B / threads, cost.step_bytes / threads) + cost.levels * MEET) * T + rest / threads;
+  const double stay = one + rest / threads;
+  if (one + rest < WAKE + fmin(rows, fmin(units, stay))) return 3; /* not worth a second thread */
+  if (B >= threads && rows <= units && rows <= stay) return 0;
+  return units <= stay ? 1 : 2;
+}
+void run_team(work *run, const void *what, struct cost cost, long T, long B, int threads) {
+  const int mode = choose_mode(cost, T, B, threads);
+  if (threads > 1 && mode < 3 && run_together(run, what, mode, threads)) return;
+  struct team team = {.threads = 1};
+  run(what, &team, 0, 2);
+}
