@@ -1,5 +1,6 @@
 """Torch modules made from cells."""
 
 from elman.nn.recurrent import Recurrent
+from elman.nn.torch_layers import GRU, LSTM, RNN
 
-__all__ = ["Recurrent"]
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent"]

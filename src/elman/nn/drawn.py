@@ -39,7 +39,7 @@ def words(state: State, layer: int, seed: Tensor, lead: tuple[int, int], like: T
     steps = torch.arange(lead[0], dtype=dtype, device=like.device)
     before = state.get(STEPS_TAKEN)
     if before is not None and before.shape[1]:
-        steps = steps + before[layer, 0].detach().to(dtype)
+        steps = steps + before[layer].detach().to(dtype).max()  # of the longest sequence
     return {
         "random seed": seed.to(like.device, dtype),
         "random row": torch.arange(lead[1], dtype=dtype, device=like.device),

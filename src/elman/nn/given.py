@@ -18,6 +18,11 @@ from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
 Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Tensor]
 Shape = tuple[int, ...]
+TAKEN = {
+    "state": "the state of the recurrence",
+    "lengths": "how many steps of each sequence count",
+    "reset": "where a sequence begins anew",
+}
 
 
 def as_cell(given: object) -> Cell:
@@ -53,6 +58,18 @@ def _read(given: object) -> Cell:
     return Cell(given)
 
 
+def check_names(cell: Cell, main: str | None) -> None:
+    """E405 for an input by name that a layer takes for something else."""
+    for name, meaning in TAKEN.items():
+        if name in cell.inputs and (name == "state" or name != main):
+            raise NameProblem(
+                "E405",
+                f"an input called {name} cannot be given to a layer by name",
+                rule=f"layer(x, {name}=...) is {meaning}.",
+                fix="Give the input another name in the equations.",
+            )
+
+
 def check_numbers(
     input_size: object, hidden_size: object, num_layers: object, dropout: object, sizes: object
 ) -> None:
@@ -73,6 +90,24 @@ def check_numbers(
         raise ShapeProblem(
             "E207", "sizes are given by name, as a dict", fix='As in sizes={"cell": 512}.'
         )
+
+
+def remat_steps(remat: object) -> int | None:
+    """None to keep all for the backward pass, 0 for blocks that suit, else a block's steps; E214.
+
+    >>> remat_steps(False), remat_steps(True), remat_steps(32)
+    (None, 0, 32)
+    """
+    if isinstance(remat, bool):
+        return 0 if remat else None
+    if not isinstance(remat, int) or remat < 1:
+        raise ShapeProblem(
+            "E214",
+            f"remat={remat!r}",
+            rule="It is True, False, or how many steps are run again at once: 1 or more.",
+            fix="Pass remat=True for blocks of a length that suits.",
+        )
+    return remat
 
 
 def check_format(dtype: object) -> None:

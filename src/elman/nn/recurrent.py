@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -12,11 +12,22 @@ import torch
 from elman.backends import c_compile
 from elman.backends.notice import BackendNotice
 from elman.cell import Cell
-from elman.errors import NameProblem, ShapeProblem
+from elman.errors import ShapeProblem
 from elman.ir.sizes import number
 from elman.nn import drawn
-from elman.nn.fused import Layer, run_layer, why_not
-from elman.nn.given import Form, as_cell, check_format, check_numbers, constant_tensors
+from elman.nn.frozen import CanFreeze, Frozen
+from elman.nn.fused import explained, pack, run_layer, run_stack
+from elman.nn.given import (
+    Form,
+    as_cell,
+    check_format,
+    check_names,
+    check_numbers,
+    constant_tensors,
+    remat_steps,
+)
+from elman.nn.layers import Layer, stacked
+from elman.nn.masked import Kind, Marks, with_masks
 from elman.nn.stack import main_input, plan_sizes
 from elman.passes.randomness import WORDS, evaluation, training
 
@@ -24,7 +35,7 @@ Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Tensor]
 
 
-class Recurrent(torch.nn.Module):
+class Recurrent(CanFreeze):
     """A cell run over sequences, layer upon layer, with fused kernels where they can serve.
 
     >>> import torch
@@ -44,6 +55,9 @@ class Recurrent(torch.nn.Module):
         batch_first: `x` and the output are (B, T, size), not (T, B, size); states stay as they
             are.
         dropout: on the output of each layer but the last, while training.
+        remat: keep for the backward pass no more than inputs, outputs and the states between blocks
+            of time, and run each block again then: less memory, a forward pass more. A number is
+            the steps of a block.
         constants: constants of the cell by name, with other values than in its equations.
 
     Frozen weights are buffers: saved with the layer, and never learned. What is random in a cell is
@@ -51,8 +65,14 @@ class Recurrent(torch.nn.Module):
     `eval()`; the state says what was drawn, so that `step` goes on with the same masks. The step's
     number `t` is exact as far as the dtype counts: to 256 in bfloat16, 2048 in float16.
 
+    In bfloat16 the kernels round what is multiplied, and only that; sums, states and what is kept
+    for the backward pass are float32 until the call returns.
+
     Shapes: `x` (T, B, input_size) or (T, input_size); output (T, B, hidden_size); every state
     (num_layers, B, size). A per-step input is (T, ...), a per-sequence input (B, ...).
+
+    Sequences padded at their ends come with `lengths=`, those that begin within the steps with
+    `reset=`; see `forward`.
 
     Errors: ShapeProblem where sizes clash; NameProblem for an input or state that the cell lacks.
     """
@@ -68,24 +88,20 @@ class Recurrent(torch.nn.Module):
         constants: Mapping[str, Any] | None = None,
         batch_first: bool = False,
         dropout: float = 0.0,
+        remat: bool | int = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.cell = as_cell(cell)
-        if "state" in self.cell.inputs:
-            raise NameProblem(
-                "E405",
-                "an input called state cannot be given to a layer by name",
-                rule="layer(x, state=...) is the state of the recurrence.",
-                fix="Give the input another name in the equations.",
-            )
+        self.main = main_input(self.cell)
+        check_names(self.cell, self.main)
         check_numbers(input_size, hidden_size, num_layers, dropout, sizes)
         check_format(dtype)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
         self.sizes = dict(sizes or {})
-        self.main = main_input(self.cell)
+        self.remat = remat
         self._plan()
         self._make_weights(device, dtype)
         for name, tensor in constant_tensors(self.cell, constants or {}).items():
@@ -104,16 +120,22 @@ class Recurrent(torch.nn.Module):
         )
         names = (*cell.inputs, *cell.parameters, *cell.constants)
         average, chance = evaluation(typed.cell), training(typed.cell)
-        self._layers = [Layer(average, sizes, names, cell.states) for sizes in planned]
+        kept = cell.states, remat_steps(self.remat)
+        self._layers = [Layer(average, sizes, names, *kept) for sizes in planned]
         self._drawn = [
-            Layer(chance, sizes, (*names, *WORDS), cell.states) for sizes in planned if cell.random
+            Layer(chance, sizes, (*names, *WORDS), *kept) for sizes in planned if cell.random
         ]
+        self._masked: dict[tuple[bool, Kind], list[Layer]] = {}
+        self._weights = [(k, n) for k in range(len(planned)) for n in names[len(cell.inputs) :]]
+        # in one call, but where torch computes the first state or spreads what the next layer reads
+        is_simple = not average.initial and average.value(average.returns[0]).over == "tb"
+        self._stack = stacked(self._layers, cell.inputs, self.main or "") if is_simple else None
         tails = {
             name: tuple(number(size, planned[0]) for size in typed.shape(name))
             for name in (*cell.inputs, *cell.states)
         }
-        kept = (*cell.states, *drawn.remembered(cell))
-        self._form = Form(cell, self.main, tails, kept, self.num_layers)
+        remembered = (*cell.states, *drawn.remembered(cell))
+        self._form = Form(cell, self.main, tails, remembered, self.num_layers)
 
     def _make_weights(self, device: Any, dtype: torch.dtype | None) -> None:
         """A parameter for every name of the equations and layer; a buffer where it is frozen."""
@@ -137,10 +159,22 @@ class Recurrent(torch.nn.Module):
                     weight.zero_() if name in starts else weight.uniform_(-bound, bound)
 
     def forward(
-        self, x: Tensor | None = None, state: State | None = None, **others: Tensor
+        self,
+        x: Tensor | None = None,
+        state: State | None = None,
+        *,
+        lengths: Any = None,
+        reset: Any = None,
+        **others: Tensor,
     ) -> tuple[Any, State]:
-        """Output and final state; the output is a tuple where the cell returns several names."""
-        return self._run(x, state, others, self.batch_first)
+        """Output and final state; the output is a tuple where the cell returns several names.
+
+        `lengths`, B whole numbers: behind the length of a sequence its output is 0 whatever `x`
+        holds there, and its final state is that of its last step. Where `reset`, (T, B) or with
+        batch_first (B, T), is true, a sequence begins anew before that step, whatever state is
+        given.
+        """
+        return self._run(x, state, others, self.batch_first, Marks(lengths, reset))
 
     def _run(
         self,
@@ -148,34 +182,72 @@ class Recurrent(torch.nn.Module):
         state: State | None,
         others: State,
         batch_first: bool,
-        continued: bool = False,
+        marks: Marks,
     ) -> tuple[Any, State]:
-        """`continued` steps draw what their sequence has drawn before."""
+        """Steps of their own draw what their sequence has drawn before."""
         inputs, before, lead, batched = self._given(x, state, others, batch_first)
         chance = self.training and bool(self._drawn)
-        seeds = drawn.seeds(before, self.num_layers, continued) if chance else None
+        seeds = drawn.seeds(before, self.num_layers, marks.is_step) if chance else None
+        layers, masks = self._layers if seeds is None else self._drawn, None
+        if marks.is_said:
+            like = self._like(inputs)
+            masks = marks.checked(lead, batched, batch_first, like.device)
+            layers = self._with_masks(layers, chance, masks.kind)
+            inputs |= masks.words(layers[0], like)
+        elif seeds is None and self._is_simple():
+            return self._at_once(inputs, before, lead, (batched, batch_first))
         finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
-        for k, layer in enumerate(self._layers if seeds is None else self._drawn):
+        for k, layer in enumerate(layers):
             if seeds is not None:
                 inputs |= drawn.words(before, k, seeds[k], lead, self._like(inputs))
             arrays = [self._array(name, k, inputs) for name in layer.names]
-            own = {n: s[k] for n, s in before.items() if n in layer.states}
-            outputs, final = run_layer(layer, lead, arrays, own)
+            own: Mapping[str, Tensor] = {n: s[k] for n, s in before.items() if n in layer.states}
+            if masks is not None:
+                own = masks.begun(layer, lead, arrays, own)
+            outputs, final = run_layer(layer, lead, arrays, own, self._frozen)
             finals.append(final)
             if k + 1 < self.num_layers:
                 below = outputs[0]
                 if self.dropout:
                     below = torch.nn.functional.dropout(below, self.dropout, self.training)
                 inputs = {**inputs, self.main or "": below}
+        after = self._after(finals)
+        if seeds is not None:
+            after |= drawn.after(self.cell, before, seeds, lead, self._like(inputs))
+        return self._shape_out(outputs, batched, batch_first), _rows(after, batched)
+
+    def _is_simple(self) -> bool:
+        """Whether nothing happens between layers that is no kernel's."""
+        return self._stack is not None and not (self.dropout and self.training)
+
+    def _at_once(
+        self, inputs: State, before: State, lead: tuple[int, int], form: tuple[bool, bool]
+    ) -> tuple[Any, State]:
+        """All layers in one call."""
+        assert self._stack is not None
+        given = [inputs[name] for name in self.cell.inputs]
+        given += [self._array(name, k, inputs) for k, name in self._weights]
+        states = [before.get(key) for key in self._stack.states]
+        outputs, finals = run_stack(self._stack, lead, [*given, *states], self._frozen)
+        after = dict(zip(self._stack.states, finals, strict=True))
+        return self._shape_out(outputs, *form), _rows(after, form[0])
+
+    def _after(self, finals: list[tuple[Tensor, ...]]) -> State:
+        """The final states of all layers by name."""
         after = {}
         for k, name in enumerate(self.cell.states):
             layers = [final[k] for final in finals]
             after[name] = torch.cat(layers) if len(layers) > 1 else layers[0]
-        if seeds is not None:
-            after |= drawn.after(self.cell, before, seeds, lead, self._like(inputs))
-        result = self._shape_out(outputs, batched, batch_first)
-        return result, after if batched else _squeeze(after)
+        return after
+
+    def _with_masks(self, layers: list[Layer], chance: bool, kind: Kind) -> list[Layer]:
+        """The layers with masks of this kind, made on first use."""
+        if not any(kind):
+            return layers
+        if (chance, kind) not in self._masked:
+            self._masked[chance, kind] = [with_masks(layer, kind) for layer in layers]
+        return self._masked[chance, kind]
 
     def _given(
         self, x: Tensor | None, state: State | None, others: State, batch_first: bool
@@ -207,9 +279,16 @@ class Recurrent(torch.nn.Module):
         return first
 
     def step(
-        self, x: Tensor | None = None, state: State | None = None, **others: Tensor
+        self,
+        x: Tensor | None = None,
+        state: State | None = None,
+        *,
+        reset: Any = None,
+        **others: Tensor,
     ) -> tuple[Any, State]:
         """One step: `x` is (B, input_size) or (input_size,), the output (B, hidden_size).
+
+        The sequences of which `reset`, (B,), is true begin anew with it.
 
         >>> import torch
         >>> layer = Recurrent("h[t] = tanh(W @ x[t] + U @ h[t-1])", 3, 5)
@@ -230,7 +309,8 @@ class Recurrent(torch.nn.Module):
         stretched = {name: v if over(name) == "b" else v[None] for name, v in others.items()}
         more: Any = {"steps": 1} if self._form.is_uncounted else {}
         first = None if x is None else x[None]
-        output, after = self._run(first, state, {**stretched, **more}, False, True)
+        marks = Marks(reset=reset, is_step=True)
+        output, after = self._run(first, state, {**stretched, **more}, False, marks)
         single = tuple(o[0] for o in output) if isinstance(output, tuple) else output[0]
         return single, after
 
@@ -252,10 +332,24 @@ class Recurrent(torch.nn.Module):
             outputs = tuple(output.transpose(0, 1) for output in outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def _weight_names(self) -> Iterable[str]:
+        return [f"{name}_l{k}" for k in range(self.num_layers) for name in self.cell.parameters]
+
+    def _pack(self, frozen: Frozen) -> None:
+        if self._stack is not None:
+            given = [self._array(name, k, {}) for k, name in self._weights]
+            pack(
+                frozen,
+                self._stack,
+                [*[None] * len(self.cell.inputs), *given, *self._stack.no_states],
+            )
+        for k, layer in enumerate(self._layers if self._stack is None else ()):
+            given = [None if n in self.cell.inputs else self._array(n, k, {}) for n in layer.names]
+            pack(frozen, layer.stack, [*given, *layer.stack.no_states])
+
     def explain(self) -> str:
         """Which backend serves this layer's parameters, and why not another."""
-        reason = why_not(list(self.parameters()))
-        return "c: compiled kernels" if reason is None else f"torch: {reason}"
+        return explained(list(self.parameters()), self.is_frozen)
 
     def extra_repr(self) -> str:
         words = [f"{self.cell.name}, {self.input_size}, {self.hidden_size}"]
@@ -263,8 +357,10 @@ class Recurrent(torch.nn.Module):
         words += [f"sizes={self.sizes}"] if self.sizes else []
         words += ["batch_first=True"] if self.batch_first else []
         words += [f"dropout={self.dropout}"] if self.dropout else []
+        words += [f"remat={self.remat}"] if self.remat else []
         return ", ".join(words)
 
 
-def _squeeze(state: State) -> State:
-    return {name: tensor.squeeze(1) for name, tensor in state.items()}
+def _rows(state: State, batched: bool) -> State:
+    """States as they are given: without an axis for the batch where there was none."""
+    return state if batched else {name: tensor.squeeze(1) for name, tensor in state.items()}

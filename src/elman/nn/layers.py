@@ -1,0 +1,207 @@
+"""Layers upon each other, and where each finds its arrays among the tensors of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+
+from elman.backends import torch_
+from elman.ir import Cell
+from elman.ir.sizes import number
+from elman.passes.randomness import WORDS
+
+Tensor: TypeAlias = torch.Tensor
+Tensors: TypeAlias = Sequence[Tensor | None]
+Lead: TypeAlias = tuple[int, int]  # the number of steps and of sequences
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer's cell with shapes and the numbers of its sizes; `names` are its arrays."""
+
+    cell: Cell
+    sizes: Mapping[str, int]
+    names: tuple[str, ...]  # inputs, parameters and constants
+    states: tuple[str, ...]
+    remat: int | None = None  # steps of a block that the backward pass runs again; 0: that suit
+
+    @cached_property
+    def tails(self) -> Mapping[str, tuple[int, ...]]:
+        """What stands behind time and batch in the shape of every array and state."""
+        shapes = {n.attr.name: n.shape or () for n in self.cell.leaves if n.attr.role != "state"}
+        shapes |= {key: self.cell.state_shape(key) for key in self.states}
+        return {
+            name: tuple(number(size, self.sizes) for size in shape)
+            for name, shape in shapes.items()
+        }
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The layer alone, each of its arrays a tensor of its own."""
+        return stacked((self,), self.names, "")
+
+    def __deepcopy__(self, memo: Any) -> Layer:
+        return self
+
+
+class Place(NamedTuple):
+    """Where an array of a layer lies: in which of the given tensors, whole or from a row on."""
+
+    given: int
+    row: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Layers of which each reads as `main` what the one below it returns first.
+
+    A call gives `count` tensors, the last of them the states: (layers, B, size) each, or None.
+    `places` says of each layer where its arrays lie among them.
+    """
+
+    layers: tuple[Layer, ...]
+    places: tuple[Mapping[str, Place], ...]
+    count: int
+    main: str = ""
+    is_half: bool = False  # whether products are of bfloat16; the arrays are float32
+    kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def states(self) -> tuple[str, ...]:
+        """The keys of the states, the same in every layer."""
+        return self.layers[0].states
+
+    @property
+    def remat(self) -> int | None:
+        """As of its layers."""
+        return self.layers[0].remat
+
+    @cached_property
+    def half(self) -> Stack:
+        """The same with products of bfloat16."""
+        return replace(self, is_half=True, kernels={})
+
+    @cached_property
+    def over(self) -> tuple[str, ...]:
+        """What every given tensor varies over; nothing where it is a state."""
+        found = [""] * self.count
+        for layer, places in zip(self.layers, self.places, strict=True):
+            leaves = {n.attr.name: n.over for n in layer.cell.leaves}
+            for name, place in places.items():
+                found[place.given] = leaves.get(name, "")
+        return tuple(found)
+
+    @cached_property
+    def words(self) -> frozenset[int]:
+        """Which of the given tensors say what is drawn: they are float32 beside bfloat16."""
+        known = (own[name].given for own in self.places for name in WORDS if name in own)
+        return frozenset(known)
+
+    @cached_property
+    def no_states(self) -> tuple[None, ...]:
+        """What is given where every state begins at zero."""
+        return (None,) * len(self.states)
+
+    @cached_property
+    def first_state(self) -> int:
+        """Which of the given tensors is the first state."""
+        return self.count - len(self.states)
+
+    @cached_property
+    def returns(self) -> tuple[str, ...]:
+        """The names that the last layer returns."""
+        return self.layers[-1].cell.returns
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Of every tensor that a call gives the shape, where it does not depend on the call."""
+        found: list[tuple[int, ...] | None] = [None] * self.count
+        for layer, places in zip(self.layers, self.places, strict=True):
+            fixed = {n.attr.name for n in layer.cell.leaves if not n.over}
+            for name, place in places.items():
+                if name in fixed:
+                    tail = layer.tails[name]
+                    rows = (tail[0] + place.row, *tail[1:]) if place.row is not None else tail
+                    found[place.given] = max(rows, found[place.given] or rows)
+        return tuple(found)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # the kernels are compiled again, or found in the cache, where the stack is loaded
+        return {**self.__dict__, "kernels": {}}
+
+    def __deepcopy__(self, memo: Any) -> Stack:
+        return self
+
+
+def stacked(layers: Sequence[Layer], inputs: Sequence[str], main: str) -> Stack:
+    """Layers of which each has weights of its own, and the inputs but `main` are everybody's.
+
+    The tensors of a call: the inputs, the weights and constants of layer upon layer, the states.
+    """
+    shared = {name: Place(k) for k, name in enumerate(inputs)}
+    above = {name: place for name, place in shared.items() if name != main}
+    places: list[Mapping[str, Place]] = []
+    count = len(inputs)
+    for layer in layers:
+        own = {name: Place(count + j) for j, name in enumerate(layer.names[len(inputs) :])}
+        places.append((above if places else shared) | own)
+        count += len(own)
+    return Stack(tuple(layers), tuple(places), count + len(layers[0].states), main)
+
+
+def composite(
+    stack: Stack, lead: Lead, given: Tensors
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """What a stack returns and its final states, (layers, B, size), by the torch backend."""
+    below: dict[str, Tensor] = {}
+    outputs: tuple[Tensor, ...] = ()
+    finals: list[Mapping[str, Tensor]] = []
+    for k, layer in enumerate(stack.layers):
+        arrays = {name: _array(stack, k, name, given) for name in stack.places[k]} | below
+        state = _states(stack, k, lead, given, next(iter(arrays.values())))
+        cell = layer.cell
+        found, final = torch_.forward(cell, arrays, state, layer.sizes, lead, cell.returns)
+        outputs = tuple(found[name] for name in cell.returns)
+        below = {stack.main: outputs[0]}
+        finals.append(final)
+    return outputs, tuple(torch.stack([f[key] for f in finals]) for key in stack.states)
+
+
+def differentiated(
+    stack: Stack, lead: Lead, given: Tensors, grads: Tensors, needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients as a graph of their own (double backward): through the torch backend."""
+    given = given[: stack.count]
+    outputs, final = composite(stack, lead, given)
+    pairs = zip((*outputs, *final), grads, strict=True)
+    live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
+    wrt = [t for t, need in zip(given, needed, strict=True) if need and t is not None]
+    found = iter(
+        torch.autograd.grad(
+            [r for r, _ in live], wrt, [g for _, g in live], create_graph=True, allow_unused=True
+        )
+    )
+    return [next(found) if need else None for need in needed]
+
+
+def _array(stack: Stack, k: int, name: str, given: Tensors) -> Tensor:
+    """An array of layer `k`, cut out of the tensor in which it lies."""
+    place = stack.places[k][name]
+    tensor = given[place.given]
+    assert tensor is not None
+    if place.row is None:
+        return tensor
+    return tensor.narrow(0, place.row, stack.layers[k].tails[name][0])
+
+
+def _states(stack: Stack, k: int, lead: Lead, given: Tensors, like: Tensor) -> dict[str, Tensor]:
+    """The states of layer `k` before the first step, zero where none is given."""
+    found = {}
+    for key, tensor in zip(stack.states, given[stack.first_state :], strict=True):
+        zero = (lead[1], *stack.layers[k].tails[key])
+        found[key] = like.new_zeros(zero) if tensor is None else tensor[k]
+    return found

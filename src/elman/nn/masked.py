@@ -1,0 +1,126 @@
+"""Layers whose sequences end before the last step, or begin anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+
+from elman.backends import torch_
+from elman.backends.masks import check_lengths, check_reset
+from elman.nn.fused import Layer
+from elman.passes.initial import initial_cell
+from elman.passes.masking import ANEW, MASKS, WITHIN, masked
+
+Tensor: TypeAlias = torch.Tensor
+Kind = tuple[bool, bool]  # whether a kernel knows of lengths, and of resets
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Which steps count, and before which one a sequence begins anew: (T, B) of True and False."""
+
+    within: Tensor | None
+    anew: Tensor | None
+
+    @property
+    def kind(self) -> Kind:
+        """What the kernels must know: the first step's resets change only what they start from."""
+        return self.within is not None, self.anew is not None and len(self.anew) > 1
+
+    def words(self, layer: Layer, like: Tensor) -> dict[str, Tensor]:
+        """The streams of `passes.masking` that a layer reads, by their names, in its dtype."""
+        found = {}
+        for name in MASKS:
+            if name in layer.names:
+                mask = self._beginning() if name == ANEW.attr.name else self._over(name)
+                found[name] = mask.to(like.dtype)
+        return found
+
+    def _over(self, name: str) -> Tensor:
+        assert self.within is not None
+        over = next(over for over, n in WITHIN.items() if n.attr.name == name)
+        return self.within if over == "tb" else self.within.any(1 if over == "t" else 0)
+
+    def _beginning(self) -> Tensor:
+        """Whether the next step begins a sequence."""
+        assert self.anew is not None
+        return torch.cat([self.anew[1:], torch.zeros_like(self.anew[:1])])
+
+    def begun(
+        self,
+        layer: Layer,
+        lead: tuple[int, int],
+        arrays: Sequence[Tensor],
+        state: Mapping[str, Tensor],
+    ) -> Mapping[str, Tensor]:
+        """The states given, but as a fresh sequence has them where one begins at the first step."""
+        if self.anew is None or not state:
+            return state
+        fresh: Mapping[str, Tensor] = {}
+        start = initial_cell(layer.cell, {key for key, _ in layer.cell.initial} - state.keys())
+        if start is not None:
+            named = dict(zip(layer.names, arrays, strict=True))
+            fresh, _ = torch_.forward(start, named, {}, layer.sizes, (1, lead[1]), start.outputs)
+        found = {}
+        for key, given in state.items():
+            rows = self.anew[0].reshape(-1, *[1] * (given.dim() - 1))
+            found[key] = torch.where(rows, fresh[key][0] if key in fresh else 0, given)
+        return found
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a caller says of the ends and beginnings of sequences; a step has no axis of time."""
+
+    lengths: Any = None
+    reset: Any = None
+    is_step: bool = False
+
+    @property
+    def is_said(self) -> bool:
+        """Whether anything is said."""
+        return self.lengths is not None or self.reset is not None
+
+    def checked(
+        self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device
+    ) -> Masks:
+        """The masks of these T steps of B sequences; E428 and E429 where there are none such."""
+        within = anew = None
+        if self.lengths is not None:
+            given = check_lengths(self.lengths, lead, batched) if _seen() else self.lengths
+            lengths = torch.as_tensor(given, device=device).reshape(-1)
+            within = torch.arange(lead[0], device=device)[:, None] < lengths
+        if self.reset is not None:
+            anew = self._anew(lead, batched, batch_first, device)
+            if within is not None:  # behind the length nothing begins
+                anew = anew & within
+        return Masks(within, anew)
+
+    def _anew(
+        self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device
+    ) -> Tensor:
+        sizes = dict(zip("TB", lead, strict=True))
+        axes = ("BT" if batch_first else "TB").replace("T" if self.is_step else " ", "")
+        axes = axes if batched else axes.replace("B", "")
+        shape = tuple(sizes[axis] for axis in axes)
+        is_known = isinstance(self.reset, torch.Tensor) and self.reset.dtype is torch.bool
+        if not (is_known and self.reset.shape == shape) and _seen():
+            check_reset(self.reset, shape, axes)
+        found = torch.as_tensor(self.reset, device=device) != 0
+        return (found.T if axes == "BT" else found).reshape(lead)
+
+
+def _seen() -> bool:
+    """Whether there are numbers to look at: not while torch traces a call."""
+    transformed = torch._C._are_functorch_transforms_active()
+    return not (torch.compiler.is_compiling() or transformed)
+
+
+def with_masks(layer: Layer, kind: Kind) -> Layer:
+    """The layer that reads the masks of this kind too."""
+    cell = masked(layer.cell, (), lengths=kind[0], resets=kind[1])
+    read = [name for name in MASKS if name in cell.names("constant")]
+    return Layer(cell, layer.sizes, (*layer.names, *read), layer.states, layer.remat)
