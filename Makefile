@@ -7,16 +7,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow pages fuzz bench docs format clean
+.PHONY: help install demo test test-slow portability pages fuzz bench bench-quick docs format clean
 
 help:
 	@echo "make install    create $(VENV) and install Elman with torch and the tools"
 	@echo "make demo       train a small language model from four equations (under 3 minutes)"
 	@echo "make test       lint, types and tests (under 10 minutes)"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make portability  processors, compilers, threads and sanitizers (clang, qemu-user where they are)"
 	@echo "make pages      worked examples through pdflatex and Chromium (tests/pages/install.sh)"
 	@echo "make fuzz       100,000 random texts into both readers (about 10 minutes)"
-	@echo "make bench      speed against torch, torch.compile and JAX"
+	@echo "make bench      speed beside torch, torch.compile, JAX and ONNX Runtime (hours; BENCH=--resume=...)"
+	@echo "make bench-quick  what tells most of it in three minutes"
 	@echo "make docs       write the pages that are made from the code and the library"
 	@echo "make format     let ruff format and mend the code"
 
@@ -45,12 +47,19 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m slow -n auto --dist loadgroup
 
+portability: install
+	$(PIP) -e ".[torch,dev,cc]"
+	$(BIN)/python -m pytest -m "" -n auto --dist loadgroup tests/backends/test_portability.py \
+		tests/backends/test_sanitizers.py tests/backends/test_threads.py tests/backends/test_ziglang.py
+
 pages: install
 	$(BIN)/python -m pytest tests/pages -n auto
 
 bench: $(VENV)/.installed-bench
-	@set -e; for file in benchmarks/bench_*.py; do \
-		echo "== $$file"; $(BIN)/python "$$file"; done
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-quick: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run.py --quick $(BENCH)
 
 docs: install
 	@set -e; for file in docs/make_*.py; do $(BIN)/python "$$file"; done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 
 import pytest
 from hypothesis import settings
@@ -18,9 +17,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
 def _no_compiler() -> str:
-    chosen = os.environ.get("ELMAN_CC")
-    found = any(shutil.which(name) for name in ([chosen] if chosen else ["cc", "gcc", "clang"]))
-    return "" if found else "no C compiler (cc, gcc, clang, or ELMAN_CC)"
+    from elman.backends import c_compiler
+
+    found = c_compiler.find()
+    return "" if found else "no C compiler (cc, gcc, clang, ziglang, or ELMAN_CC)"
 
 
 def _no_torch() -> str:

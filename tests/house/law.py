@@ -22,6 +22,7 @@ FLOORS = (
     ("nn",),
     ("tasks",),
     ("export",),
+    ("bench",),
     ("cli", "web", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -30,7 +31,16 @@ LONGEST_FILE, LONGEST_WRITER, LONGEST_FUNCTION = 450, 600, 40
 FORBIDDEN_NAMES = {"utils", "util", "core", "base", "helpers", "helper", "common", "misc"}
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # Packages that a plain installation may lack, or that take long to import.
-OPTIONAL = {"torch", "triton", "safetensors", "onnx", "onnxruntime", "jax", "matplotlib"}
+OPTIONAL = {
+    "torch",
+    "triton",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+    "jax",
+    "matplotlib",
+    "torchrecurrent",
+}
 SPARES = re.compile(r"#.*\bspares (\w+)")
 
 _DEVELOPER_PATH = re.compile(r"(?<![\w.$~])/(?:home|Users|root|work)/[\w.-]+")

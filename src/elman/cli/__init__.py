@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from elman.cli import benchmark_options as b
 from elman.cli import options as o
 from elman.cli import trace_options as t
 from elman.errors import ElmanError
@@ -276,6 +277,35 @@ def cells(
     from elman.cli import equations  # spares yaml
 
     equations.cells(search, json=json)
+
+
+@app.command()
+def bench(
+    context: typer.Context,
+    cell: CellArgument,
+    input: b.Input,
+    hidden: b.Hidden,
+    batch: b.Batch,
+    steps: b.Steps = 100,
+    task: b.Task = None,
+    dtype: b.Dtype = "float32",
+    threads: b.Threads = None,
+    peers: b.Peers = None,
+    size: b.Sizes = None,
+    seconds: b.Seconds = 10.0,
+    compile_seconds: b.CompileSeconds = 60.0,
+    json: Json = False,
+    output: b.Output = None,
+) -> None:
+    """Time a cell on a shape beside PyTorch, JAX and ONNX Runtime.
+
+    Each has a process of its own, and they take turns. Whoever computes something else has no time.
+
+    elman bench my.cell --input 64 --hidden 256 --batch 32
+    """
+    from elman.cli import benchmark  # spares numpy
+
+    benchmark.bench(benchmark.Asked(**context.params))
 
 
 @app.command()
