@@ -29,7 +29,7 @@ SOME = (
         "lstmp",
     ),
     *("layer_norm_lstm", "multiplicative_lstm", "rhn", "indrnn", "mgu", "nbrc", "lem", "min_gru"),
-    *("mogrifier_lstm", "delta_net", "slstm_heads", "fast_weights"),
+    *("mogrifier_lstm", "nas_cell", "mi_rnn", "fast_weights"),
 )
 
 ONE = """
@@ -42,7 +42,8 @@ torch.nn.functional.linear(x, torch.zeros(8, 8)).sum()  # torch's own first call
 begin = time.perf_counter()
 cell = elman.Cell(text)
 read = time.perf_counter()
-layer = elman.nn.Recurrent(cell, 8, 8)
+sizes = {*filter(str.isidentifier, cell.typed.aliases.values())} - {"input", "hidden"}
+layer = elman.nn.Recurrent(cell, 8, 8, sizes=dict.fromkeys(sizes, 8))
 with torch.no_grad():
     layer(*[x] * min(1, len(cell.inputs)), **{name: x for name in cell.inputs[1:]})
 end = time.perf_counter()

@@ -123,3 +123,25 @@ def test_exp_overflows_and_vanishes_where_it_should(kernels):
     assert np.isfinite(found[0])
     assert np.isinf(found[1])
     assert found[2] == 0
+
+
+def test_sigmoid_goes_down_to_zero(kernels):
+    dtype, call = kernels
+    far = [
+        -np.inf,
+        -np.finfo(dtype).max,
+        -1e30,
+        -800.0,
+        -740.0,
+        -100.0,
+        -95.0,
+        -89.0,
+        800.0,
+        np.inf,
+    ]
+    x = np.array([*far, np.nan], dtype)
+    expected = exact("sigmoid", x).astype(dtype)
+    tiny = np.finfo(dtype).smallest_subnormal
+    np.testing.assert_allclose(
+        call("sigmoid", x), expected, rtol=8 * np.finfo(dtype).eps, atol=tiny
+    )

@@ -16,7 +16,7 @@ main exp log tanh sqrt pow abs div gamma y0 y1 yn j0 j1 jn linux unix I NULL INF
 """
 KERNELS = """
 REAL REAL_BYTES BYTES LANES WIDE ROWS PANEL INLINE SHARED IS_FLOAT MATH BY_LANE UNITS PACKED OP AS
-SHIFT PAIR MIX real vec mask all pick load store clamp at_least at_most nearest scaled two_to
+SHIFT SIGN PAIR MIX real vec mask all pick load store clamp at_least at_most nearest scaled two_to
 exp_parts bits whole mix mix_all vrandom least vectors blocks room tile_rows share rows
 run_of_rows depth WEIGHT_BYTES term product pack packed_size side add_outer add_rows team work
 barrier cost run_team block_steps APART

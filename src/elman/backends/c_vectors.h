@@ -132,13 +132,15 @@ INLINE vec vexp(vec x) {
   const vec m = exp_parts(clamp(x, IS_FLOAT ? (real)-104 : (real)-746, IS_FLOAT ? (real)88.8 : (real)709.9), &k);
   return scaled(m + (real)1, k);
 }
+#define SIGN ((mask)all((real)-0.0))
+INLINE vec vabs(vec x) { return (vec)((mask)x & ~SIGN); }
+/* from exp(-|x|), which never overflows: right down to the last subnormal */
 INLINE vec vsigmoid(vec x) {
-  const real far = IS_FLOAT ? (real)88.3 : (real)709.4;
   vec k;
-  const vec m = exp_parts(clamp(-x, -far, far), &k);
-  return (real)1 / (scaled(m + (real)1, k) + (real)1);
+  const vec m = exp_parts(at_least(IS_FLOAT ? (real)-104 : (real)-746, (vec)((mask)x | SIGN)), &k);
+  const vec e = scaled(m + (real)1, k);
+  return pick(x < 0, e, all(1)) / (e + (real)1);
 }
-INLINE vec vabs(vec x) { return pick(x < 0, -x, x); }
 /* (exp(2x) - 1) / (exp(2x) + 1), with exp - 1 exact near 0 */
 INLINE vec vtanh(vec x) {
   const real far = IS_FLOAT ? (real)20 : (real)44;
@@ -152,7 +154,7 @@ INLINE vec vrelu(vec x) { return pick(x <= 0, all(0), x); }
 INLINE vec vround(vec x) {
   const real whole = IS_FLOAT ? (real)8388608.0 : (real)4503599627370496.0;
   const vec size = vabs(x), near = (size + whole) - whole;
-  return pick(size < whole, (vec)((mask)near | ((mask)x & (mask)all((real)-0.0))), x);
+  return pick(size < whole, (vec)((mask)near | ((mask)x & SIGN)), x);
 }
 INLINE vec vfloor(vec x) {
   const vec near = vround(x);

@@ -11,6 +11,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from elman.backends.c_frozen import packed_weights
+from elman.backends.interpret import USER
 from elman.errors import WeightProblem
 from elman.nn.layers import Stack, Tensor, Tensors
 
@@ -186,17 +187,28 @@ def _weights(stack: Stack) -> list[int]:
 def pack_layers(kernels: StackKernels, addresses: Addresses) -> list[Any]:
     """The weights at these addresses as the forward kernels read them, layer by layer."""
     return [
-        packed_weights(layer.forward, layer.numbers[0], _places(kernels, k, addresses))
+        packed_weights(layer.forward, layer.numbers[0], _places(kernels, k, addresses, 0))
         for k, layer in enumerate(kernels.layers)
     ]
 
 
-def _places(kernels: StackKernels, k: int, addresses: Addresses) -> list[int]:
-    """The addresses of the arrays of layer `k`, as far as they are given; else 0."""
+def pack_back(kernels: StackKernels, addresses: Addresses) -> list[Any] | None:
+    """The same for the backward kernels; None where they read more than the weights to pack."""
+    given = [b for layer in kernels.layers for b in layer.backward.buffers if b.role == "given"]
+    if not all("t" in buffer.over for buffer in given):
+        return None
+    return [
+        packed_weights(layer.backward, layer.numbers[1], _places(kernels, k, addresses, 1))
+        for k, layer in enumerate(kernels.layers)
+    ]
+
+
+def _places(kernels: StackKernels, k: int, addresses: Addresses, back: int) -> list[int]:
+    """The addresses of the weights of layer `k` as a kernel takes them; else 0."""
     layer, places = kernels.layers[k], kernels.stack.places[k]
     found = []
-    for _, name in layer.forward.keys:
-        place = places.get(name)
+    for role, name in (layer.forward, layer.backward)[back].keys:
+        place = places.get(name) if role in USER else None
         row = 0 if place is None else place.row or 0
         width = math.prod(layer.layer.tails[name][1:]) if row else 0
         found.append(0 if place is None else addresses[place.given] + row * width * layer.itemsize)

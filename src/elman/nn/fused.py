@@ -144,15 +144,19 @@ def run_fused(
         given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
     if is_learned and torch.is_grad_enabled():
-        if stack.remat is None:
-            found = apply(stack, lead, addresses, *given)
-        else:
-            found = rematerialized(stack, lead, *given)
-        count = len(stack.returns)
-        return found[:count], found[count:]
+        return _differentiable(stack, lead, given, addresses)
     packed = None if held is None else held.packed
     outputs, finals, _, _ = kernels_of(stack, given).forward(lead, given, addresses, False, packed)
     return tuple(outputs), tuple(finals)
+
+
+def _differentiable(stack: Stack, lead: Lead, given: Tensors, addresses: list[int]) -> Found:
+    if stack.remat is None:
+        found = apply(stack, lead, addresses, *given)
+    else:
+        found = rematerialized(stack, lead, *given)
+    count = len(stack.returns)
+    return found[:count], found[count:]
 
 
 def _run_half(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None) -> Found | None:

@@ -91,7 +91,12 @@ class StackKernels:
         return found
 
     def backward(
-        self, forward: ForwardPlan, saved: Tensors, grads: Tensors, needed: tuple[bool, ...]
+        self,
+        forward: ForwardPlan,
+        saved: Tensors,
+        grads: Tensors,
+        needed: tuple[bool, ...],
+        packed: Sequence[int] | None = None,
     ) -> list[Tensor | None]:
         """The gradients of what was given, None where none is needed."""
         first = saved[0]
@@ -112,8 +117,9 @@ class StackKernels:
             made[k].zero_()
         tensors = (*saved, *whole, work, zeros, None, *made)
         bases = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
-        for call in plan.calls:
-            call.at(bases)
+        held = repeat(None) if packed is None else reversed(packed)  # the last layer first
+        for call, weights in zip(plan.calls, held, strict=False):
+            call.at(bases, weights)
         for to, other in plan.sums:
             made[to] += made[other]
         return [None if number is None else made[number] for number in plan.results]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from elman.nn.frozen import pack_layers
+from elman.nn.frozen import pack_back, pack_layers
 from elman.nn.kernels import kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 
@@ -62,14 +62,14 @@ def _forward(
     """Outputs, and the states behind every block."""
     kernels, steps = kernels_of(stack, given), blocks(stack, lead)
     packed = pack_layers(kernels, _addresses(given)) if len(steps) > 1 else None
-    addresses = None if packed is None else [array.ctypes.data for array in packed]
+    weights = _begins(packed)
     outputs: list[Tensor] = []
     states: list[Sequence[Tensor]] = []
     before: Tensors = given[stack.first_state :]
     for block in steps:
         part = _part(stack, block, given, before)
         own = (block.stop - block.start, lead[1])
-        found, before, _, _ = kernels.forward(own, part, _addresses(part), False, addresses)
+        found, before, _, _ = kernels.forward(own, part, _addresses(part), False, weights)
         if len(steps) == 1:
             return found, [before]
         outputs = outputs or [each.new_empty((lead[0], *each.shape[1:])) for each in found]
@@ -85,8 +85,9 @@ def _backward(
     """The gradients of what was given: block by block, the last first."""
     kernels, steps = kernels_of(stack, saved), blocks(stack, lead)
     given, first, count = saved[: stack.count], stack.first_state, len(stack.returns)
-    packed = pack_layers(kernels, _addresses(given)) if len(steps) > 1 else None
-    addresses = None if packed is None else [array.ctypes.data for array in packed]
+    pairs = (pack_layers, pack_back) if len(steps) > 1 else ()
+    packed = [pack(kernels, _addresses(given)) for pack in pairs] or [None, None]
+    there, back = map(_begins, packed)
     found: list[Tensor | None] = [None] * stack.count
     behind: Tensors = grads[count:]
     width = len(behind)
@@ -94,10 +95,10 @@ def _backward(
         block, end = steps[number], stack.count + number * width
         part = _part(stack, block, given, saved[end - width : end])
         own = (block.stop - block.start, lead[1])
-        _, _, kept, plan = kernels.forward(own, part, _addresses(part), True, addresses)
+        _, _, kept, plan = kernels.forward(own, part, _addresses(part), True, there)
         above = [grad if grad is None else grad[block] for grad in grads[:count]]
         wanted = (*needed[:first], *[True] * width) if number else tuple(needed)
-        gradients = kernels.backward(plan, [*part, *kept], [*above, *behind], wanted)
+        gradients = kernels.backward(plan, [*part, *kept], [*above, *behind], wanted, back)
         del kept
         _collect(found, gradients[:first], block, stack, given)
         behind = gradients[first:]
@@ -127,6 +128,11 @@ def _part(stack: Stack, block: Block, given: Tensors, before: Tensors) -> list[T
     pairs = zip(given[: stack.first_state], stack.over, strict=False)
     part = [t if t is None or "t" not in over else t[block] for t, over in pairs]
     return [*part, *before]
+
+
+def _begins(packed: Sequence[Any] | None) -> list[int] | None:
+    """The addresses of packed weights, which whoever uses them holds meanwhile."""
+    return None if packed is None else [array.ctypes.data for array in packed]
 
 
 def _addresses(given: Tensors) -> list[int]:
