@@ -22,7 +22,7 @@ from pathlib import Path
 
 from elman.backends.c_cache import cache_folder, replace_text
 
-Command = tuple[str, ...]  # a program and its first words: ("/usr/bin/gcc",), (".../zig", "cc")
+Command = tuple[str, ...]  # words: ("/usr/bin/gcc",), (".../zig", "cc")
 
 # not -ffast-math: it breaks rounding by a shift, and NaN
 FLAGS = (
@@ -30,10 +30,20 @@ FLAGS = (
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
 )
 # of each row the first that the compiler takes; threads are c_threads.c's, so no OpenMP but simd
-OPTIONAL_FLAGS = (
-    ("-march=native", "-mcpu=native"),
-    ("-mprefer-vector-width=512",),
-    ("-fopenmp-simd",),
+OPTIONAL_FLAGS: tuple[tuple[Command, ...], ...] = (
+    (("-march=native",), ("-mcpu=native",)),
+    (("-mprefer-vector-width=512",),),
+    (("-fopenmp-simd",),),
+    # gcc's passes that find nothing in such code, and take a fifth of the time; clang lacks them
+    (
+        (
+            "-fno-tree-pre",
+            "-fno-gcse",
+            "-fno-ivopts",
+            "-fno-code-hoisting",
+            "-fno-tree-slp-vectorize",
+        ),
+    ),
 )
 TRIAL = """\
 #include <dlfcn.h>
@@ -122,17 +132,18 @@ def _examined(compiler: Command, more: tuple[str, ...]) -> Answers:
     """Ask the compiler: mostly one compilation tells all."""
     done = _run([*compiler, "--version"])
     version = (done.stdout or done.stderr).partition("\n")[0]
-    every = tuple(row[0] for row in OPTIONAL_FLAGS)
-    if _try(compiler, every, more) is None:
-        return Answers(version, (*FLAGS, *every, *more))
+    for rows in (OPTIONAL_FLAGS, OPTIONAL_FLAGS[:-1]):
+        every = tuple(flag for row in rows for flag in row[0])
+        if _try(compiler, every, more) is None:
+            return Answers(version, (*FLAGS, *every, *more))
     every = tuple(flag for row in OPTIONAL_FLAGS for flag in _first(compiler, row))
     said = _try(compiler, every, more, quietly=False)
     trouble = None if said is None else f"{' '.join(compiler)} compiles no C here: {said}"
     return Answers(version, (*FLAGS, *every, *more), trouble)
 
 
-def _first(compiler: Command, row: tuple[str, ...]) -> tuple[str, ...]:
-    return next(((flag,) for flag in row if _try(compiler, (flag,)) is None), ())
+def _first(compiler: Command, row: tuple[Command, ...]) -> Command:
+    return next((flags for flags in row if _try(compiler, flags) is None), ())
 
 
 def _try(

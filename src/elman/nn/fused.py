@@ -143,14 +143,23 @@ def run_fused(
         # before the Function, so that second derivatives know where the pieces come from
         given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
-    if is_learned and torch.is_grad_enabled():
-        return _differentiable(stack, lead, given, addresses)
-    packed = None if held is None else held.packed
-    outputs, finals, _, _ = kernels_of(stack, given).forward(lead, given, addresses, False, packed)
-    return tuple(outputs), tuple(finals)
+    return _run(stack, lead, given, addresses, is_learned and torch.is_grad_enabled(), held)
 
 
-def _differentiable(stack: Stack, lead: Lead, given: Tensors, addresses: list[int]) -> Found:
+def _run(
+    stack: Stack,
+    lead: Lead,
+    given: Tensors,
+    addresses: list[int],
+    is_learned: bool,
+    held: Held | None,
+) -> Found:
+    """One differentiable operation, or none; without one, on weights that may be packed already."""
+    if not is_learned:
+        packed = None if held is None else held.packed
+        kernels = kernels_of(stack, given)
+        outputs, finals, _, _ = kernels.forward(lead, given, addresses, False, packed)
+        return tuple(outputs), tuple(finals)
     if stack.remat is None:
         found = apply(stack, lead, addresses, *given)
     else:

@@ -20,7 +20,7 @@ def block_length(remat: int, lead: Lead) -> int:
     """The steps of a block: as asked for, else so many that states and blocks take as much.
 
     >>> block_length(7, (100, 32)), block_length(0, (100, 32)), block_length(0, (1000, 32))
-    (7, 15, 32)
+    (7, 15, 31)
     """
     steps, rows = lead
     if remat:
