@@ -300,10 +300,10 @@ def test_two_readings_of_one_text_are_equal():
 def test_brackets_a_hundred_deep_are_read_and_five_thousand_are_refused_at_once():
     assert value("h[t] = " + "(" * 100 + "x[t]" + ")" * 100) is x
     for opening in ("(", "[", "-", "tanh(", "2**", "(("):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(ValueError, match="nested deeper than 100"):
             read("h[t] = " + opening * 5_000 + "x[t]")
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
 
 @given(st.integers(1, 1000))
