@@ -71,7 +71,7 @@ def rows():
             yield pytest.param(name, kind, marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize(("name", "kind"), rows())
+@pytest.mark.parametrize(("name", "kind"), list(rows()))
 def test_every_cell_is_its_sequences_alone(name, kind):
     if name in NO_ZERO_STATE and kind != "lengths":
         pytest.skip("0 / 0 where it begins")
