@@ -19,7 +19,8 @@ def many_cells_are_compiled_in_a_hurry(request, monkeypatch):
         return
     for_users = c_compile.flags
 
-    def hurried(compiler: str) -> tuple[str, ...]:
-        return tuple("-O1" if flag == "-O3" else flag for flag in for_users(compiler))
+    def hurried(compiler: c_compile.Command) -> tuple[str, ...]:
+        assert "-O2" in for_users(compiler)
+        return tuple("-O1" if flag == "-O2" else flag for flag in for_users(compiler))
 
     monkeypatch.setattr(c_compile, "flags", hurried)
