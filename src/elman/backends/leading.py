@@ -80,7 +80,9 @@ def counts(
         )
     if 0 in steps.values() or 0 in batch.values():
         raise ShapeProblem(
-            "E212", "nothing to run: no step or no sequence", rule="A run has one step or more."
+            "E212",
+            "nothing to run: no step or no sequence",
+            rule="A run has at least one step and one sequence.",
         )
     return next(iter(steps.values())), next(iter(batch.values()), 1)
 
