@@ -54,6 +54,7 @@ class Scope:
 
     prefix: str
     rows: str  # C for the rows of a product: 0 for a batch of one
+    down: bool  # from the last row to the first
     homes: Mapping[Node, Home]
     stores: Mapping[Node, tuple[Store, ...]]
     packs: Mapping[tuple[Node, ...], str]  # products side by side -> field of their matrices
@@ -103,7 +104,8 @@ def _head(name: str, scope: Scope) -> str:
 def _tile_group(group: Group, name: str, scope: Scope) -> str:
     kept = scope.stores
     found = bundles(group, kept)
-    return _at(group, name, scope, found) + _over_tiles(group, name, scope, found)
+    loop = _over_tiles(group, name, scope, found) if found else _over_rows(group, name, scope)
+    return _at(group, name, scope, found) + loop
 
 
 def _units(found: tuple[Bundle, ...]) -> str:
@@ -128,16 +130,26 @@ TILES = """\
   for (long b = 0; b < p1 - p0; b++) {{
     const long unit = (at.back ? p1 - 1 - b : p0 + b) * UNITS * LANES;
     const long width = least(UNITS * LANES, {size} - unit);
-    for (long q = at.first; q < at.last; q += at.stride)
-    for (long r = q, m; r < q + at.count; r += m) {{
-      m = {rows};
-{products}      for (long i = 0; i < m; i++)
-        for (long v = 0; v < width; v += LANES)
+{walk}{products}      for (long j = 0; j < m; j++)
+        for (long v = 0; v < width; v += LANES) {{
+          const long i = {row};
           if (width - v >= LANES) at_{name}(my, r + i, unit + v, LANES{passed});
           else at_{name}(my, r + i, unit + v, width - v{passed});
+        }}
     }}
   }}
 }}
+"""
+UP = """\
+    for (long q = at.first; q < at.last; q += at.stride)
+    for (long r = q, m; r < q + at.count; r += m) {{
+      m = {rows};
+"""
+DOWN = """\
+    for (long k = runs(at) - 1; k >= 0; k--)
+    for (long q = at.first + k * at.stride, end = q + at.count, r, m; end > q; end = r) {{
+      m = {rows};
+      r = end - m;
 """
 
 
@@ -151,11 +163,40 @@ def _over_tiles(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]
         needed=_needed(group, scope),
         units=_units(found),
         size=shape_text(group.shape),
-        rows=_rows(group, scope),
+        walk=(DOWN if scope.down else UP).format(rows=_rows(group, scope)),
+        row="m - 1 - j" if scope.down else "j",
         products="".join(f"      {line}\n" for line in lines),
         passed="".join(
             f", tile{k} + i * UNITS * {n} * LANES + v * {n}" for k, n in enumerate(counts)
         ),
+    )
+
+
+PLAIN = """\
+{head}{needed}  enum {{ UNITS = {units} }};
+  const long from = p0 * UNITS * LANES, until = least(p1 * UNITS * LANES, {size});
+  const long times = runs(at);
+  for (long k = 0; k < times; k++)
+    for (long i = 0; i < at.count; i++) {{
+      const long row = {row};
+      long unit = from;
+      for (; until - unit >= LANES; unit += LANES) at_{name}(my, row, unit, LANES);
+      if (until > unit) at_{name}(my, row, unit, until - unit);
+    }}
+}}
+"""
+
+
+def _over_rows(group: Group, name: str, scope: Scope) -> str:
+    """The loop over rows, along memory, where there is no product."""
+    up = "at.first + k * at.stride + i"
+    return PLAIN.format(
+        name=name,
+        head=_head(name, scope),
+        needed=_needed(group, scope),
+        units=_units(()),
+        size=shape_text(group.shape),
+        row="at.first + (times - 1 - k) * at.stride + at.count - 1 - i" if scope.down else up,
     )
 
 
@@ -164,9 +205,10 @@ def _rows(group: Group, scope: Scope) -> str:
 
     They must lie evenly: those of a value that varies over batch or time alone end with it.
     """
-    rows = "tile_rows(q + at.count - r)"
+    rows = "tile_rows(end - q)" if scope.down else "tile_rows(q + at.count - r)"
     if any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products):
-        rows = f"least({rows}, my->B - r % my->B)"
+        even = "(end - 1) % my->B + 1" if scope.down else "my->B - r % my->B"
+        rows = f"least({rows}, {even})"
     return rows
 
 

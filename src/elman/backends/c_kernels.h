@@ -27,6 +27,8 @@ INLINE struct rows run_of_rows(long first, long last) {
   return (struct rows){first, last, last - first, last > first ? last - first : 1, 0};
 }
 
+INLINE long runs(struct rows at) { return (at.last - at.first + at.stride - 1) / at.stride; }
+
 /* ---- products ---------------------------------------------------------------------------------------------
    Weights are packed for tiles: the units of `count` matrices of one shape that are multiplied by the same vector
    stand side by side, vector by vector (unit vector u of matrix i is column vector u * count + i), in panels of WIDE

@@ -28,19 +28,22 @@ class Stage:
     functions: list[str] = field(default_factory=list)
 
 
-def write_loop(layout: Layout, stages: list[Stage], totals: list[str]) -> str:
-    """Everything around the groups of a plan."""
+def write_loop(
+    layout: Layout, stages: list[Stage], totals: list[str], *, through_time: bool
+) -> str:
+    """Everything around the groups of a plan; those of the loop take one step, or a block's."""
     by_name = {stage.name: stage for stage in stages}
+    meets = _apart(by_name["scan"]) if through_time else _meets(by_name["scan"])
     flat = [_flat(layout, by_name[name]) for name in ("invariant", "prologue", "epilogue", "final")]
     return "\n".join(
         [
             _layout(layout),
             _pack(layout),
             *flat,
-            _step(layout, by_name["scan"]),
+            _step(layout, by_name["scan"], meets),
             _tasks(layout, "totals", totals),
-            _run(layout),
-            _entry(layout, stages),
+            _run(layout, THROUGH_TIME if through_time else STEPS),
+            _entry(layout, stages, None if through_time else sum(meets)),
         ]
     )
 
@@ -72,14 +75,8 @@ def _flat(layout: Layout, stage: Stage) -> str:
 
 
 def _meets(stage: Stage) -> list[bool]:
-    """Behind which calls of a step the threads wait for each other.
-
-    Where a step is one loop in which every unit hears its own past alone, none ever waits.
-    """
-    groups = [call.group for call in stage.calls]
-    if len(groups) == 1 and groups[0].is_tile and not groups[0].products:
-        return [False]
-    levels = [group.level for group in groups]
+    """Behind which calls of a step the threads wait for each other."""
+    levels = [call.group.level for call in stage.calls]
     if not levels:
         return []
     return [
@@ -87,13 +84,18 @@ def _meets(stage: Stage) -> list[bool]:
     ]
 
 
-def _step(layout: Layout, stage: Stage) -> str:
+def _apart(stage: Stage) -> list[bool]:
+    """The same where each call takes all steps of a block."""
+    return [call is not stage.calls[-1] for call in stage.calls]
+
+
+def _step(layout: Layout, stage: Stage, waits: list[bool]) -> str:
     lines: list[str] = []
-    for call, meets in zip(stage.calls, _meets(stage), strict=True):
+    for call, meets in zip(stage.calls, waits, strict=True):
         own = [f"share({call.blocks}, {who}, threads, 1)" for who in ("id", "id + 1")]
         lines.append(f"{call.function}(my, at, {', '.join(own)});")
         lines += ["if (threads > 1) barrier(team);"] if meets else []
-    note = "/* one step of time; of several threads, each computes its blocks of units */\n"
+    note = "/* the loop over time; of several threads, each computes its blocks of units */\n"
     return note + _function(
         layout, "step", "struct rows at, int id, int threads, struct team *team", lines
     )
@@ -195,6 +197,14 @@ static void {p}_run(const void *shared, struct team *team, int id, int mode) {{
 {carry}    }}
 {keep}    {p}_prologue_(my, mine);
     if (!alone) barrier(team);
+{scan}    if (!alone) barrier(team);
+    {p}_epilogue_(my, mine);
+{totals}    if (k + 1 == blocks) {{
+{final}    }}
+  }}
+{end}}}
+"""
+STEPS = """\
     for (long s = 0; s < t1 - t0; s++) {{
       const long row = ({step}) * my->B;
       struct rows at = alone ? run_of_rows(row + b0, row + b1) : run_of_rows(row, row + my->B);
@@ -203,16 +213,15 @@ static void {p}_run(const void *shared, struct team *team, int id, int mode) {{
       else if (mode == 1) {p}_step_(my, at, id, threads, team);
       else if (id == 0) {p}_step_(my, at, 0, 1, team);
     }}
-    if (!alone) barrier(team);
-    {p}_epilogue_(my, mine);
-{totals}    if (k + 1 == blocks) {{
-{final}    }}
-  }}
-{end}}}
+"""
+THROUGH_TIME = """\
+    if (alone) {p}_step_(my, mine, 0, 1, team);
+    else if (mode == 1) {p}_step_(my, run_of_rows(r0, r1), id, threads, team);
+    else if (id == 0) {p}_step_(my, run_of_rows(r0, r1), 0, 1, team);
 """
 
 
-def _run(layout: Layout) -> str:
+def _run(layout: Layout, scan: str) -> str:
     reverse = layout.plan.reverse
     place = [
         f"if (my->{layout.block(name)}) my->{name} = my->{layout.block(name)} - t0 * {memory.step};"
@@ -236,7 +245,7 @@ def _run(layout: Layout) -> str:
     return RUN.format(
         p=layout.prefix,
         order="(blocks - 1 - k)" if reverse else "k",
-        step="t1 - 1 - s" if reverse else "t0 + s",
+        scan=scan.format(p=layout.prefix, step="t1 - 1 - s" if reverse else "t0 + s"),
         zero=_lines(zero, 4),
         totals=_lines(totals, 4),
         end=_lines([finish] if layout.plan.final else [], 2),
@@ -318,7 +327,7 @@ void {p}(
 """
 
 
-def _entry(layout: Layout, stages: list[Stage]) -> str:
+def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
     arrays = [f"my->{name} = arrays[{k}];" for k, name in enumerate(layout.pointers)]
     sizes = [f"my->n_{name} = sizes[{k}];" for k, name in enumerate(layout.sizes)]
     shown = [name for name in _settled(layout) if name in layout.pointers]
@@ -333,8 +342,8 @@ def _entry(layout: Layout, stages: list[Stage]) -> str:
         sizes=_lines(sizes, 2),
         all=" + ".join([*_work(stages), *_outer_work(layout), *values]) or "1",
         step=" + ".join([*_work([scan]), *values]) or "1",
-        bytes=" + ".join(map(contract_cost, products)) or "0",
-        levels=sum(_meets(scan)),
+        bytes=" + ".join(map(contract_cost, products if levels is not None else ())) or "0",
+        levels=levels or 0,
     )
 
 

@@ -17,6 +17,7 @@ from elman.backends.c_layout import Buffer, Home, Layout, Store
 from elman.backends.c_loop_write import Call, Stage, write_loop
 from elman.backends.c_names import Namer
 from elman.backends.groups import Group, arrange, bundles, stored
+from elman.backends.through_time import gathered, in_order, scan_roots
 from elman.ir import Node, Plan, Value, topological
 
 STAGES = ("invariant", "prologue", "scan", "epilogue", "final")  # the totals are sums, no groups
@@ -74,8 +75,10 @@ def write_program(plan: Plan, prefix: str, comments: Mapping[str, str] | None = 
 
 class _Writer:
     def __init__(self, plan: Plan, prefix: str, comments: Mapping[str, str]) -> None:
-        self.plan, self.prefix, self.comments = plan, prefix, comments
+        self.plan, self.prefix, self.comments = gathered(plan) or plan, prefix, comments
+        plan = self.plan
         self.layout = Layout(plan, prefix)
+        self.ordered = in_order(arrange(scan_roots(plan)), plan.carries)
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
         self.packs: dict[tuple[Node, ...], str] = {}  # products side by side -> field
@@ -88,14 +91,14 @@ class _Writer:
         totals = self._totals()
         stages.append(self._stage(STAGES[-1]))
         functions = [text for stage in stages for text in stage.functions]
-        loop = write_loop(layout, stages, totals)
+        loop = write_loop(layout, stages, totals, through_time=self.ordered is not None)
         text = "\n".join([layout.struct(), *functions, loop])
         return Program(self.prefix, text, tuple(layout.buffers), layout.sizes, layout.outputs)
 
     def _stage(self, name: str) -> Stage:
         values: tuple[Value, ...] = getattr(self.plan, name)
         roots = self._roots(name)
-        groups = arrange(roots)
+        groups = (self.ordered if name == "scan" else None) or arrange(roots)
         kept = stored(groups, roots)
         stores: dict[Node, list[Store]] = {n: [] for n in kept}
         for carry in self.plan.carries if name == "scan" else ():
@@ -116,8 +119,9 @@ class _Writer:
 
     def _roots(self, stage: str) -> list[Node]:
         """What a stage computes."""
-        carries = self.plan.carries if stage == "scan" else ()
-        return [v.node for v in getattr(self.plan, stage)] + [c.next for c in carries]
+        if stage == "scan":
+            return scan_roots(self.plan)
+        return [v.node for v in getattr(self.plan, stage)]
 
     def _read_later(self, value: Value, stage: str) -> bool:
         return any(value.leaf in nodes for name, nodes in self.read.items() if name != stage)
@@ -135,8 +139,12 @@ class _Writer:
                 for products in map(bundle.matrices, range(len(bundle.vectors))):
                     self.packs[products] = self.layout.pack(products)
         frozen = {n: tuple(found) for n, found in stores.items()}
-        rows = "my->B == 1 ? 0 : m" if name == "scan" else "m"
-        scope = Scope(self.prefix, rows, homes, frozen, self.packs, self.labels, self.comments)
+        in_loop, through_time = name == "scan", self.ordered is not None
+        rows = "my->B == 1 ? 0 : m" if in_loop and not through_time else "m"
+        down = in_loop and through_time and self.plan.reverse
+        scope = Scope(
+            self.prefix, rows, down, homes, frozen, self.packs, self.labels, self.comments
+        )
         stage = Stage(name)
         for group in groups:
             words = [self.labels[n] for n in group.nodes if n in self.labels and n in frozen]
