@@ -54,6 +54,7 @@ class Scope:
 
     prefix: str
     rows: str  # C for the rows of a product: 0 for a batch of one
+    whole_block: bool  # all steps of a block at once, rather than one
     down: bool  # from the last row to the first
     homes: Mapping[Node, Home]
     stores: Mapping[Node, tuple[Store, ...]]
@@ -110,7 +111,9 @@ def _tile_group(group: Group, name: str, scope: Scope) -> str:
 
 def _units(found: tuple[Bundle, ...]) -> str:
     """C for the vectors of units in a block: those of every bundle then fill whole panels."""
-    counts = [len(bundle.sums) for bundle in found] or [1]
+    if not found:
+        return "1"
+    counts = [len(bundle.sums) for bundle in found]
     four, two = (max(wide // gcd(wide, count) for count in counts) for wide in (4, 2))
     return str(four) if four == two else f"(WIDE == 4 ? {four} : {two})"
 
@@ -127,29 +130,21 @@ def _at(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]) -> str
 
 TILES = """\
 {head}{needed}  enum {{ UNITS = {units} }};
+  const struct walk w = {walk};
   for (long b = 0; b < p1 - p0; b++) {{
     const long unit = (at.back ? p1 - 1 - b : p0 + b) * UNITS * LANES;
     const long width = least(UNITS * LANES, {size} - unit);
-{walk}{products}      for (long j = 0; j < m; j++)
-        for (long v = 0; v < width; v += LANES) {{
-          const long i = {row};
-          if (width - v >= LANES) at_{name}(my, r + i, unit + v, LANES{passed});
-          else at_{name}(my, r + i, unit + v, width - v{passed});
-        }}
+    for (long l = 0; l < w.lines; l++)
+    for (long left = w.each, m, r; left > 0; left -= m) {{
+      m = {rows};
+      r = at.first + {line} * w.apart + {start} * w.step;
+{products}      for ({i})
+        for (long v = 0; v < width; v += LANES)
+          if (width - v >= LANES) at_{name}(my, r + i * w.step, unit + v, LANES{passed});
+          else at_{name}(my, r + i * w.step, unit + v, width - v{passed});
     }}
   }}
 }}
-"""
-UP = """\
-    for (long q = at.first; q < at.last; q += at.stride)
-    for (long r = q, m; r < q + at.count; r += m) {{
-      m = {rows};
-"""
-DOWN = """\
-    for (long k = runs(at) - 1; k >= 0; k--)
-    for (long q = at.first + k * at.stride, end = q + at.count, r, m; end > q; end = r) {{
-      m = {rows};
-      r = end - m;
 """
 
 
@@ -163,8 +158,8 @@ def _over_tiles(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]
         needed=_needed(group, scope),
         units=_units(found),
         size=shape_text(group.shape),
-        walk=(DOWN if scope.down else UP).format(rows=_rows(group, scope)),
-        row="m - 1 - j" if scope.down else "j",
+        i="long i = m - 1; i >= 0; i--" if scope.down else "long i = 0; i < m; i++",
+        **_walk(group, scope),
         products="".join(f"      {line}\n" for line in lines),
         passed="".join(
             f", tile{k} + i * UNITS * {n} * LANES + v * {n}" for k, n in enumerate(counts)
@@ -173,12 +168,11 @@ def _over_tiles(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]
 
 
 PLAIN = """\
-{head}{needed}  enum {{ UNITS = {units} }};
-  const long from = p0 * UNITS * LANES, until = least(p1 * UNITS * LANES, {size});
-  const long times = runs(at);
-  for (long k = 0; k < times; k++)
-    for (long i = 0; i < at.count; i++) {{
-      const long row = {row};
+{head}{needed}  const long from = p0 * LANES, until = least(p1 * LANES, {size});
+  const struct walk w = {walk};
+  for (long l = 0; l < w.lines; l++)
+    for (long i = 0; i < w.each; i++) {{
+      const long row = at.first + {row};
       long unit = from;
       for (; until - unit >= LANES; unit += LANES) at_{name}(my, row, unit, LANES);
       if (until > unit) at_{name}(my, row, unit, until - unit);
@@ -189,27 +183,31 @@ PLAIN = """\
 
 def _over_rows(group: Group, name: str, scope: Scope) -> str:
     """The loop over rows, along memory, where there is no product."""
-    up = "at.first + k * at.stride + i"
+    down = "(w.lines - 1 - l) * w.apart + w.each - 1 - i"
     return PLAIN.format(
         name=name,
         head=_head(name, scope),
         needed=_needed(group, scope),
-        units=_units(()),
         size=shape_text(group.shape),
-        row="at.first + (times - 1 - k) * at.stride + at.count - 1 - i" if scope.down else up,
+        walk="by_row(at)" if scope.whole_block else "one_run(at)",
+        row=down if scope.down else "l * w.apart + i",
     )
 
 
-def _rows(group: Group, scope: Scope) -> str:
-    """C for the rows of the next tile.
+def _walk(group: Group, scope: Scope) -> dict[str, str]:
+    """C for the loops over tiles of rows.
 
-    They must lie evenly: those of a value that varies over batch or time alone end with it.
+    The rows of a tile must lie evenly: those of a value that varies over batch or time alone end
+    with it.
     """
-    rows = "tile_rows(end - q)" if scope.down else "tile_rows(q + at.count - r)"
-    if any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products):
-        even = "(end - 1) % my->B + 1" if scope.down else "my->B - r % my->B"
-        rows = f"least({rows}, {even})"
-    return rows
+    even = not any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products)
+    walk = ("by_row_or_step" if even else "by_row") if scope.whole_block else "one_run"
+    line, rows = "(w.lines - 1 - l)" if scope.down else "l", "tile_rows(left)"
+    if not even:
+        row = f"(at.first + {line} * w.apart + {'left - 1' if scope.down else 'w.each - left'})"
+        rows = f"least({rows}, {f'{row} % my->B + 1' if scope.down else f'my->B - {row} % my->B'})"
+    start = "(left - m)" if scope.down else "(w.each - left)"
+    return {"walk": f"{walk}(at)", "line": line, "rows": rows, "start": start}
 
 
 def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
@@ -230,7 +228,7 @@ def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
 def _term(vector: Node, packed: str, count: int, scope: Scope) -> str:
     home = scope.homes[vector]
     length = shape_text(home.shape)
-    step = "0" if home.over in ("t", "") else length
+    step = "0" if home.over in ("t", "") else f"{length} * w.step"
     weights = f"my->{packed} + unit * {count} * depth({length})"
     return f"{{{home.address('r')}, {weights}, {length}, {step}, 1}}"
 

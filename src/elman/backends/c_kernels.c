@@ -299,8 +299,8 @@ static int choose_mode(struct cost cost, long T, long B, int threads) {
   const double one = step_time(cost.step_macs * B, cost.step_bytes) * T;
   const double rest = (cost.macs - cost.step_macs) * B * T / MACS;
   const double rows = step_time(cost.step_macs * ((B + threads - 1) / threads), cost.step_bytes) * T + rest / threads;
-  const double units =
-      (step_time(cost.step_macs * B / threads, cost.step_bytes / threads) + cost.levels * MEET) * T + rest / threads;
+  const double part = (double)((cost.pieces + threads - 1) / threads) / cost.pieces; /* of the thread with most */
+  const double units = (step_time(cost.step_macs * B * part, cost.step_bytes * part) + cost.levels * MEET) * T + rest / threads;
   const double stay = one + rest / threads;
   if (one + rest < WAKE + fmin(rows, fmin(units, stay))) return 3; /* not worth a second thread */
   if (B >= threads && rows <= units && rows <= stay) return 0;

@@ -4,6 +4,7 @@
 
 /* ---- sizes ------------------------------------------------------------------------------------------------ */
 INLINE long least(long a, long b) { return a < b ? a : b; }
+INLINE long most(long a, long b) { return a > b ? a : b; }
 INLINE long vectors(long n) { return (n + LANES - 1) / LANES; }
 /* blocks of `units` vectors each */
 INLINE long blocks(long n, long units) { return (vectors(n) + units - 1) / units; }
@@ -28,6 +29,16 @@ INLINE struct rows run_of_rows(long first, long last) {
 }
 
 INLINE long runs(struct rows at) { return (at.last - at.first + at.stride - 1) / at.stride; }
+/* the same rows as `lines` of which each is cut into tiles: runs, or where these are short for a tile, one row of
+   every run */
+struct walk {
+  long lines, each, apart, step;
+};
+INLINE struct walk one_run(struct rows at) { return (struct walk){1, at.count, 0, 1}; }
+INLINE struct walk by_row(struct rows at) { return (struct walk){runs(at), at.count, at.stride, 1}; }
+INLINE struct walk by_row_or_step(struct rows at) {
+  return at.count < ROWS && runs(at) > 1 ? (struct walk){at.count, runs(at), 1, at.stride} : by_row(at);
+}
 
 /* ---- products ---------------------------------------------------------------------------------------------
    Weights are packed for tiles: the units of `count` matrices of one shape that are multiplied by the same vector
@@ -68,9 +79,11 @@ struct team {
 };
 typedef void work(const void *what, struct team *team, int id, int mode);
 SHARED void barrier(struct team *team);
-/* how a call is shared out: `macs` and `bytes` of weights for one row of one step, of all stages and of the step */
+/* how a call is shared out: `macs` and `bytes` of weights for one row of one step, of all stages and of the step;
+   `pieces` are the blocks of units that threads can share */
 struct cost {
   double macs, step_macs, step_bytes;
+  long pieces;
   int levels;
 };
 /* 0: each thread takes its rows of the batch through time alone; 1: each takes its units, and they meet after every

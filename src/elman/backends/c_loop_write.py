@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from elman.backends.c_contract_write import contract_cost
@@ -321,7 +322,7 @@ void {p}(
   my->settled = packed && !seen;
   const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
   const double step = {step};
-  const struct cost cost = {{all, step, ({bytes}) * sizeof(real), {levels}}};
+  const struct cost cost = {{all, step, ({bytes}) * sizeof(real), {pieces}, {levels}}};
   run_team({p}_run, my, cost, T, B, threads);
 }}
 """
@@ -343,6 +344,7 @@ def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
         all=" + ".join([*_work(stages), *_outer_work(layout), *values]) or "1",
         step=" + ".join([*_work([scan]), *values]) or "1",
         bytes=" + ".join(map(contract_cost, products if levels is not None else ())) or "0",
+        pieces=functools.reduce("most({}, {})".format, [c.blocks for c in scan.calls] or ["1"]),
         levels=levels or 0,
     )
 

@@ -139,11 +139,17 @@ class _Writer:
                 for products in map(bundle.matrices, range(len(bundle.vectors))):
                     self.packs[products] = self.layout.pack(products)
         frozen = {n: tuple(found) for n, found in stores.items()}
-        in_loop, through_time = name == "scan", self.ordered is not None
-        rows = "my->B == 1 ? 0 : m" if in_loop and not through_time else "m"
-        down = in_loop and through_time and self.plan.reverse
+        whole_block = name != "scan" or self.ordered is not None
         scope = Scope(
-            self.prefix, rows, down, homes, frozen, self.packs, self.labels, self.comments
+            self.prefix,
+            "m" if whole_block else "my->B == 1 ? 0 : m",
+            whole_block,
+            whole_block and name == "scan" and self.plan.reverse,
+            homes,
+            frozen,
+            self.packs,
+            self.labels,
+            self.comments,
         )
         stage = Stage(name)
         for group in groups:
