@@ -136,7 +136,7 @@ TILES = """\
     const long width = least(UNITS * LANES, {size} - unit);
     for (long l = 0; l < w.lines; l++)
     for (long left = w.each, m, r; left > 0; left -= m) {{
-      m = {rows};
+      m = tile_rows(left);
       r = at.first + {line} * w.apart + {start} * w.step;
 {products}      for ({i})
         for (long v = 0; v < width; v += LANES)
@@ -159,7 +159,7 @@ def _over_tiles(group: Group, name: str, scope: Scope, found: tuple[Bundle, ...]
         units=_units(found),
         size=shape_text(group.shape),
         i="long i = m - 1; i >= 0; i--" if scope.down else "long i = 0; i < m; i++",
-        **_walk(group, scope),
+        **_walk(scope),
         products="".join(f"      {line}\n" for line in lines),
         passed="".join(
             f", tile{k} + i * UNITS * {n} * LANES + v * {n}" for k, n in enumerate(counts)
@@ -194,20 +194,13 @@ def _over_rows(group: Group, name: str, scope: Scope) -> str:
     )
 
 
-def _walk(group: Group, scope: Scope) -> dict[str, str]:
-    """C for the loops over tiles of rows.
-
-    The rows of a tile must lie evenly: those of a value that varies over batch or time alone end
-    with it.
-    """
-    even = not any(scope.homes[n.args[1]].over in ("t", "b") for n in group.products)
-    walk = ("by_row_or_step" if even else "by_row") if scope.whole_block else "one_run"
-    line, rows = "(w.lines - 1 - l)" if scope.down else "l", "tile_rows(left)"
-    if not even:
-        row = f"(at.first + {line} * w.apart + {'left - 1' if scope.down else 'w.each - left'})"
-        rows = f"least({rows}, {f'{row} % my->B + 1' if scope.down else f'my->B - {row} % my->B'})"
-    start = "(left - m)" if scope.down else "(w.each - left)"
-    return {"walk": f"{walk}(at)", "line": line, "rows": rows, "start": start}
+def _walk(scope: Scope) -> dict[str, str]:
+    """C for the loops over tiles of rows."""
+    return {
+        "walk": "by_row_or_step(at)" if scope.whole_block else "one_run(at)",
+        "line": "(w.lines - 1 - l)" if scope.down else "l",
+        "start": "(left - m)" if scope.down else "(w.each - left)",
+    }
 
 
 def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
@@ -228,9 +221,8 @@ def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
 def _term(vector: Node, packed: str, count: int, scope: Scope) -> str:
     home = scope.homes[vector]
     length = shape_text(home.shape)
-    step = "0" if home.over in ("t", "") else f"{length} * w.step"
     weights = f"my->{packed} + unit * {count} * depth({length})"
-    return f"{{{home.address('r')}, {weights}, {length}, {step}, 1}}"
+    return f"{{{home.address('r')}, {weights}, {length}, {length} * w.step, 1}}"
 
 
 class _Body:

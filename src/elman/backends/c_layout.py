@@ -195,11 +195,11 @@ class Layout:
             self.memory[name] = Memory(shape, n.over)
         return Store(Home(name, shape, n.over), optional)
 
-    def scratch(self, key: object, n: Node, wish: str) -> Store:
+    def scratch(self, key: object, n: Node, wish: str, over: str) -> Store:
         """Scratch memory for a value without a name."""
         name = self.fields(("scratch", key, n), wish)
-        self.memory[name] = Memory(n.shape or (), n.over)
-        return Store(Home(name, n.shape or (), n.over), False)
+        self.memory[name] = Memory(n.shape or (), over)
+        return Store(Home(name, n.shape or (), over), False)
 
     def block(self, name: str) -> str:
         """The field that points to a field's memory for one block of time."""

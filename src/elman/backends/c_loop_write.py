@@ -36,14 +36,16 @@ def write_loop(
     by_name = {stage.name: stage for stage in stages}
     meets = _apart(by_name["scan"]) if through_time else _meets(by_name["scan"])
     flat = [_flat(layout, by_name[name]) for name in ("invariant", "prologue", "epilogue", "final")]
+    fewer = [call for name in ("prologue", "epilogue") for call in _of_fewer_rows(by_name[name])]
     return "\n".join(
         [
             _layout(layout),
             _pack(layout),
             *flat,
+            *([_fewer(layout, fewer)] if fewer else []),
             _step(layout, by_name["scan"], meets),
             _tasks(layout, "totals", totals),
-            _run(layout, THROUGH_TIME if through_time else STEPS),
+            _run(layout, THROUGH_TIME if through_time else STEPS, bool(fewer)),
             _entry(layout, stages, None if through_time else sum(meets)),
         ]
     )
@@ -71,8 +73,32 @@ def _lines(lines: list[str], indent: int) -> str:
 
 
 def _flat(layout: Layout, stage: Stage) -> str:
-    calls = [f"{call.function}(my, at, 0, {call.blocks});" for call in stage.calls]
+    fewer = _of_fewer_rows(stage)
+    calls = [
+        f"{call.function}(my, at, 0, {call.blocks});" for call in stage.calls if call not in fewer
+    ]
     return _function(layout, stage.name, "struct rows at", calls)
+
+
+def _of_fewer_rows(stage: Stage) -> list[Call]:
+    """The calls for what varies over time alone, over the batch alone, or not at all."""
+    in_blocks = stage.name in ("prologue", "epilogue")
+    return [call for call in stage.calls if in_blocks and call.group.over != "tb"]
+
+
+def _fewer(layout: Layout, calls: list[Call]) -> str:
+    """The function of what all rows of a step or of a sequence share: each is computed once."""
+    rows = {
+        "t": "run_of_rows(t0 + share(t1 - t0, id, threads, 1), "
+        "t0 + share(t1 - t0, id + 1, threads, 1))",
+        "b": "run_of_rows(share(B, id, threads, 1), share(B, id + 1, threads, 1))",
+        "": "run_of_rows(0, is_first && id == 0)",
+    }
+    lines = ["const long B = is_first ? my->B : 0;", "(void)B;"]
+    lines += [f"{c.function}(my, {rows[c.group.over]}, 0, {c.blocks});" for c in calls]
+    note = "/* what all rows of a step share, and in the first block what all steps share */\n"
+    parameters = "long t0, long t1, int is_first, int id, int threads"
+    return note + _function(layout, "fewer", parameters, lines)
 
 
 def _meets(stage: Stage) -> list[bool]:
@@ -196,7 +222,7 @@ static void {p}_run(const void *shared, struct team *team, int id, int mode) {{
 {place}    if (k == 0) {{
 {init}    }} else {{
 {carry}    }}
-{keep}    {p}_prologue_(my, mine);
+{keep}{fewer}    {p}_prologue_(my, mine);
     if (!alone) barrier(team);
 {scan}    if (!alone) barrier(team);
     {p}_epilogue_(my, mine);
@@ -222,7 +248,7 @@ THROUGH_TIME = """\
 """
 
 
-def _run(layout: Layout, scan: str) -> str:
+def _run(layout: Layout, scan: str, fewer: bool) -> str:
     reverse = layout.plan.reverse
     place = [
         f"if (my->{layout.block(name)}) my->{name} = my->{layout.block(name)} - t0 * {memory.step};"
@@ -237,7 +263,9 @@ def _run(layout: Layout, scan: str) -> str:
     indent = {"declare": 2, "init": 6, "carry": 6, "keep": 4, "final": 6}
     meet = ["barrier(team);"]  # totals and blocks of units read what the other threads wrote
     sums = [f"{layout.prefix}_totals_(my, r0, r1, id, threads);"]
-    totals = [*meet, *sums, *meet] if layout.plan.totals else ["if (!alone) barrier(team);"]
+    apart = meet if fewer else ["if (!alone) barrier(team);"]
+    totals = [*meet, *sums, *meet] if layout.plan.totals else apart
+    shared = [f"{layout.prefix}_fewer_(my, t0, t1, k == 0, id, threads);", *meet]
     finish = f"if (id == 0) {layout.prefix}_final_(my, run_of_rows(0, 1));"
     parts = {
         part: _lines([line for lines in carried for line in lines[part]], columns)
@@ -249,6 +277,7 @@ def _run(layout: Layout, scan: str) -> str:
         scan=scan.format(p=layout.prefix, step="t1 - 1 - s" if reverse else "t0 + s"),
         zero=_lines(zero, 4),
         totals=_lines(totals, 4),
+        fewer=_lines(shared if fewer else [], 4),
         end=_lines([finish] if layout.plan.final else [], 2),
         place=_lines(place, 4),
         **parts,

@@ -8,7 +8,7 @@ none does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from elman.backends.c_contract_write import write_totals
@@ -17,7 +17,7 @@ from elman.backends.c_layout import Buffer, Home, Layout, Store
 from elman.backends.c_loop_write import Call, Stage, write_loop
 from elman.backends.c_names import Namer
 from elman.backends.groups import Group, arrange, bundles, stored
-from elman.backends.through_time import gathered, in_order, scan_roots
+from elman.backends.through_time import gathered, in_order, loop_groups, scan_roots
 from elman.ir import Node, Plan, Value, topological
 
 STAGES = ("invariant", "prologue", "scan", "epilogue", "final")  # the totals are sums, no groups
@@ -78,11 +78,11 @@ class _Writer:
         self.plan, self.prefix, self.comments = gathered(plan) or plan, prefix, comments
         plan = self.plan
         self.layout = Layout(plan, prefix)
-        self.ordered = in_order(arrange(scan_roots(plan)), plan.carries)
+        self.ordered = in_order(loop_groups(plan), plan.carries)
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
         self.packs: dict[tuple[Node, ...], str] = {}  # products side by side -> field
-        fixed = ("run", "layout", "start", "scratch", "pack_", "step_", "totals_")
+        fixed = ("run", "layout", "start", "scratch", "pack_", "step_", "fewer_", "totals_")
         self.functions = Namer(*(f"{prefix}_{word}" for word in fixed))
 
     def program(self) -> Program:
@@ -98,7 +98,9 @@ class _Writer:
     def _stage(self, name: str) -> Stage:
         values: tuple[Value, ...] = getattr(self.plan, name)
         roots = self._roots(name)
-        groups = (self.ordered if name == "scan" else None) or arrange(roots)
+        groups = (self.ordered if name == "scan" else None) or arrange(
+            roots, every_row=name == "scan"
+        )
         kept = stored(groups, roots)
         stores: dict[Node, list[Store]] = {n: [] for n in kept}
         for carry in self.plan.carries if name == "scan" else ():
@@ -112,7 +114,8 @@ class _Writer:
         homes = dict(self.layout.homes)
         for n in kept:
             if not stores[n]:
-                stores[n].append(self.layout.scratch(name, n, self.labels.get(n, "kept")))
+                over = "tb" if name == "scan" else n.over
+                stores[n].append(self.layout.scratch(name, n, self.labels.get(n, "kept"), over))
             if n.op != "leaf":  # others read it where it surely is
                 homes[n] = min(stores[n], key=lambda store: store.optional).home
         return self._write_stage(name, groups, homes, stores)
@@ -157,7 +160,7 @@ class _Writer:
             wish = "_".join([self.prefix, *(words or [name])][:4])
             function = self.functions((name, group), wish)
             stage.calls.append(Call(function, group, group_blocks(group, kept)))
-            stage.functions.append(write_group(group, function, scope))
+            stage.functions.append(write_group(group, function, _seen_from(group, scope)))
         return stage
 
     def _totals(self) -> list[str]:
@@ -165,3 +168,18 @@ class _Writer:
         totals = self.plan.totals
         stores = [self.layout.place(v, self._read_later(v, "totals")) for v in totals]
         return write_totals(self.layout, zip((v.node for v in totals), stores, strict=True))
+
+
+def _seen_from(group: Group, scope: Scope) -> Scope:
+    """The scope of a group whose rows are steps alone, or sequences alone."""
+    if group.over not in ("t", "b"):
+        return scope
+
+    def seen(home: Home) -> Home:
+        return replace(home, over="tb") if home.over == group.over else home
+
+    homes = {n: seen(home) for n, home in scope.homes.items()}
+    stores = {
+        n: tuple(Store(seen(s.home), s.optional) for s in scope.stores[n]) for n in scope.stores
+    }
+    return replace(scope, homes=homes, stores=stores)

@@ -23,12 +23,13 @@ INLINE = ("leaf", "const", "size")
 
 @dataclass(frozen=True)
 class Group:
-    """Values computed in one loop; `nodes` in the order of computation."""
+    """Values computed in one loop of the rows `over`; `nodes` in the order of computation."""
 
     level: int
     shape: Shape
     nodes: tuple[Node, ...]
     is_tile: bool
+    over: str = "tb"
 
     @property
     def products(self) -> tuple[Node, ...]:
@@ -56,8 +57,11 @@ def matrix_of(spec: str) -> tuple[int, bool] | None:
     return len(vector if transposed else output), transposed
 
 
-def arrange(roots: Iterable[Node]) -> tuple[Group, ...]:
-    """The groups that compute `roots`, in an order in which they can run."""
+def arrange(roots: Iterable[Node], every_row: bool = False) -> tuple[Group, ...]:
+    """The groups that compute `roots`, in an order in which they can run.
+
+    With `every_row`, each row computes by itself even what varies over less than time and batch.
+    """
     wanted = list(roots)
     order = [n for n in topological(wanted) if n.op not in INLINE or n in wanted]
     views = {n.args[0] for n in order if is_product(n)}
@@ -67,11 +71,15 @@ def arrange(roots: Iterable[Node]) -> tuple[Group, ...]:
     for n in order:
         levels[n] = max((levels[a] + _step(a, n) for a in n.args if a in levels), default=0)
     _sink(order, levels, set(wanted))
-    keys: dict[tuple[int, Shape, Node | None], list[Node]] = {}
+    keys: dict[tuple[int, Shape, Node | None, str], list[Node]] = {}
     for n in order:
         assert n.shape is not None
-        keys.setdefault((levels[n], n.shape, None if _in_tile(n) else n), []).append(n)
-    groups = [Group(key[0], key[1], tuple(nodes), key[2] is None) for key, nodes in keys.items()]
+        over = "tb" if every_row else n.over
+        keys.setdefault((levels[n], n.shape, None if _in_tile(n) else n, over), []).append(n)
+    groups = [
+        Group(level, shape, tuple(nodes), other is None, over)
+        for (level, shape, other, over), nodes in keys.items()
+    ]
     return tuple(sorted(groups, key=lambda group: group.level))
 
 

@@ -20,21 +20,33 @@ def gathered(plan: Plan) -> Plan | None:
     later = [*plan.epilogue, *plan.totals, *plan.final]
     read = {*topological(v.node for v in later)}
     named = {name for _, name in plan.outputs}
-    kept = [v for v in plan.prologue if v.leaf in read or v.name in named]
+    moved = [v for v in plan.prologue if v.node.over == "tb"]
+    shared = tuple(v for v in plan.prologue if v.node.over != "tb")  # each computed once
+    kept = [v for v in moved if v.leaf in read or v.name in named]
     every = [*(v.node for v in (*plan.scan, *plan.labels)), *(c.next for c in plan.carries)]
-    new = substitute(every, {v.leaf: v.node for v in plan.prologue})
+    new = substitute(every, {v.leaf: v.node for v in moved})
     scan, labels = ([Value(v.name, new[v.node]) for v in vs] for vs in (plan.scan, plan.labels))
     carries = tuple(Carry(c.key, c.previous, new[c.next]) for c in plan.carries)
     found = replace(
-        plan, carries=carries, prologue=(), scan=(*kept, *scan), labels=tuple(labels)
+        plan, carries=carries, prologue=shared, scan=(*kept, *scan), labels=tuple(labels)
     )
-    groups = in_order(arrange(scan_roots(found)), carries)
-    return found if groups and all(group.is_tile for group in groups) else None
+    groups = in_order(loop_groups(found), carries)
+    return found if groups and all(map(_is_even, groups)) else None
+
+
+def _is_even(group: Group) -> bool:
+    """Whether it is made of tiles whose rows lie evenly in memory."""
+    return group.is_tile and all(n.args[1].over == "tb" for n in group.products)
 
 
 def scan_roots(plan: Plan) -> list[Node]:
     """What the loop over time computes."""
     return [v.node for v in plan.scan] + [c.next for c in plan.carries]
+
+
+def loop_groups(plan: Plan) -> tuple[Group, ...]:
+    """The groups of the loop over time."""
+    return arrange(scan_roots(plan), every_row=True)
 
 
 def in_order(groups: Iterable[Group], carries: Iterable[Carry]) -> tuple[Group, ...] | None:
