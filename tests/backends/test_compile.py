@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import shutil
 import stat
@@ -203,6 +204,24 @@ def test_a_compiler_that_fails(cache, other_compiler):
         "  Please report this; backend='torch' runs the cell meanwhile."
     )
     assert not [path for path in cache.iterdir() if path.suffix == ".so"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_one_of_several_compilers_fails_the_others_end(cache, tmp_path, other_compiler):
+    other_compiler(
+        """case "$*" in
+*-0.c) until [ -e %(started)s ]; do sleep 0.01; done; echo 'no such spirit' >&2; exit 1 ;;
+*-1.c) echo $$ > %(started)s; exec sleep 100 ;;
+esac
+exec gcc "$@"
+"""
+        % {"started": tmp_path / "started"}
+    )
+    with pytest.raises(BackendProblem, match="no such spirit"):
+        c_compile.compile_library([TEXT + "/* the longest */", "/* nothing */"], "long")
+    gc.collect()  # a process that nobody waited for warns here
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "started").read_text()), 0)
 
 
 def test_a_compiler_that_writes_nothing(cache, other_compiler):

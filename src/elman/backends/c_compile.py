@@ -133,8 +133,14 @@ def _compile(compiler: Command, parts: Mapping[Path, str], stem: str) -> None:
         source = made.with_suffix(".c")
         source.write_text(text, encoding="utf-8")
         running.append((_start(compiler, "-c", "-o", made, source), made))
-    for process, made in running:
-        _check(process, stem, made)
+    try:
+        for process, made in running:
+            _check(process, stem, made)
+    finally:  # of several none goes on when one has failed
+        for process, _ in running:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
 
 
 def _start(compiler: Command, *arguments: str | Path) -> subprocess.Popen[str]:
