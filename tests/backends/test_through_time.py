@@ -1,4 +1,4 @@
-"""Cells that run through a block of time at once: which they are, and that they come out the same."""
+"""Cells that run through a block of time at once: which they are, and that all comes out right."""
 
 from __future__ import annotations
 
