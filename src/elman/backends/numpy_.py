@@ -91,7 +91,10 @@ def _outer_sum(spec: str, a: Array, b: Array) -> Array:
 
 def _join(parts: list[Array]) -> Array:
     """One after the other in time; a part that does not vary over the batch is spread over it."""
-    batch = max(part.shape[1] for part in parts)
+    batches = {part.shape[1] for part in parts}
+    if len(batches) == 1:
+        return np.concatenate(parts, axis=0)
+    batch = max(batches)
     spread = [np.broadcast_to(p, (p.shape[0], batch, *p.shape[2:])) for p in parts]
     return np.concatenate(spread, axis=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from elman.ir.node import Node, Shape, leaves
 
@@ -21,7 +22,7 @@ class Equation:
     per_step: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cell:
     """Equations in the order of the text; equal when the equations are (names do not count)."""
 
@@ -43,10 +44,10 @@ class Cell:
         """What every equation computes, then the states before the first step."""
         return (*(e.value for e in self.equations), *(value for _, value in self.initial))
 
-    @property
-    def leaves(self) -> list[Node]:
+    @cached_property  # a run asks for them a dozen times
+    def leaves(self) -> tuple[Node, ...]:
         """Every leaf of every equation, in order of first use."""
-        return leaves(self.roots)
+        return tuple(leaves(self.roots))
 
     def names(self, role: str) -> tuple[str, ...]:
         """The names in one role (of a state its key: `h`, or `h[t-2]` for the second delay)."""
