@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Mapping
 
@@ -67,13 +68,19 @@ def _called(name: str, one: Entry) -> set[str]:
     return {plain(each) for each in (name, title, *short, *aliases)} - {""}
 
 
+@functools.cache  # of the library's own texts, which do not change
+def _words(text: str) -> str:
+    """Each word plain and between spaces."""
+    return " ".join(["", *map(plain, re.split(r"[\s,;:()\[\]=+*@/]+", text)), ""])
+
+
 def _score(word: str, one: Entry) -> float:
     """How well a word fits the places of a cell; 0 where it stands in none."""
     total = 0.0
     for place, weight in WEIGHTS.items():
-        found = [plain(w) for w in re.split(r"[\s,;:()\[\]=+*@/]+", one.get(place, ""))]
-        if word in found:
+        found = _words(one.get(place, ""))
+        if f" {word} " in found:
             total += weight
-        elif len(word) > 2 and any(word in each for each in found):
+        elif len(word) > 2 and word in found:
             total += weight / 2
     return total
