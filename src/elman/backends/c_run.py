@@ -114,7 +114,7 @@ def _make_scratch(needed: int) -> None:
         _local.scratch, _local.size = held, held.nbytes - 64
         _local.address = (held.ctypes.data + 63) // 64 * 64
     if POISON:
-        held[:] = 0xFF  # NaN in every format
+        held[: needed + 64] = 0xFF  # NaN in every format
 
 
 POISON = bool(
