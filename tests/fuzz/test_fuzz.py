@@ -18,7 +18,7 @@ from tests.fuzz.judge import READERS, judge
 from tests.fuzz.texts import random_text
 
 ROOT = Path(__file__).parents[2]
-COUNT = 2000
+COUNT = 1000
 
 
 def test_a_short_row_of_random_texts(tmp_path):

@@ -115,11 +115,15 @@ def test_a_thread_may_train(tmp_path, unbroken):
     same(tmp_path / "run", unbroken)
 
 
-def test_killed_at_every_change_of_a_file(tmp_path, monkeypatch, unbroken):
-    """Every file comes to its place by a rename or a row: die just before and just after each."""
+@pytest.mark.parametrize("each", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_every_change_of_a_file(tmp_path, monkeypatch, unbroken, each):
+    """Every file comes to its place by a rename or a row: die just before and just after each.
+
+    Each third of these moments is before one change and after the next.
+    """
     moments = _count_moments(tmp_path / "count", monkeypatch)
     assert moments > 20
-    for moment in range(moments):
+    for moment in range(0, moments, each):
         folder = tmp_path / str(moment)
         folder.mkdir()
         with monkeypatch.context() as patch:
