@@ -478,7 +478,7 @@ def test_a_stream_of_two_threads_goes_on_in_the_child_of_a_fork():
     expected = steps("gru", shape, stream)
     stream.reset()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        warnings.simplefilter("ignore")  # of a fork beside threads, by Python and by JAX
         child = os.fork()
     if child == 0:
         same = steps("gru", shape, stream)
