@@ -10,11 +10,12 @@ import functools
 import itertools
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import elman
 from elman.cell import Cell
@@ -70,6 +71,18 @@ PILOTS = (
     *("antisymmetric_rnn", "indrnn", "mgu", "rnn_torch", "slstm_heads", "lru", "zoneout_lstm"),
 )
 CELLS = (*LIBRARY, *LANGUAGE)
+# Whatever a cell is made of, one of these is: test_table.py compares their plans with all others'.
+TYPICAL = (
+    *(*PILOTS, *LANGUAGE),
+    *("bidirectional_read_out", "clockwork", "gated_delta_net", "gru_d", "gru_ode"),
+    *("hidden_markov_model", "intersection_rnn", "layer_norm_lstm", "ltc", "mamba_s6", "mlstm"),
+    *("ode_rnn", "phased_lstm", "plrnn", "radial_basis", "rg_lru", "skip_rnn"),
+)
+
+
+def typical_first(names: Iterable[str]) -> list[Any]:
+    """Names as parameters: the typical cells each time, the others by `make test-slow`."""
+    return [n if n in TYPICAL else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,10 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(c_run, "thread_count", lambda: 1)
 
 
-def together(names):
-    """Each cell with its other tests in one process, which keeps what it has compiled."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+DIFFERENTIABLE = [n for n in table.CELLS if n not in table.STRAIGHT]
 
 
-@pytest.mark.parametrize("name", together(n for n in table.CELLS if n not in table.STRAIGHT))
+@pytest.mark.parametrize("name", table.typical_first(DIFFERENTIABLE))
 def test_every_gradient_against_central_differences(name):
     given = data(name, SMALL)
     found = given.gradients(name, "numpy")
@@ -49,7 +47,7 @@ def test_every_gradient_against_central_differences(name):
 
 
 @pytest.mark.c
-@pytest.mark.parametrize("name", together([*LIBRARY, "heads", "scaled_rows"]))
+@pytest.mark.parametrize("name", table.typical_first([*LIBRARY, "heads", "scaled_rows"]))
 def test_two_threads_give_the_bits_of_one(name, monkeypatch):
     dtype = "float32" if name in table.PILOTS else "float64"  # in which it is compiled already
     for shape in THREADS:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from elman.backends import c_run
+from elman.ir import topological
+from elman.passes.analysis import analyse
+from elman.passes.derive import derive
+from elman.passes.randomness import evaluation
 from tests.backends import table
 
 
@@ -23,9 +27,8 @@ MARKS = {"numpy": [], "torch": [pytest.mark.torch], "c": [pytest.mark.c]}
 
 
 def _params(rows, *more):
-    """Rows as parameters; those of a cell go to one process, which computes its reference once."""
     for row in rows:
-        yield pytest.param(*row, marks=[*MARKS[row[1]], pytest.mark.xdist_group(row[0]), *more])
+        yield pytest.param(*row, marks=[*MARKS[row[1]], *more])
 
 
 ROWS = [*_params(table.rows()), *_params(table.rows(slow=True), pytest.mark.slow)]
@@ -43,6 +46,28 @@ def test_every_cell_of_the_library_gets_every_check_on_every_backend_each_time()
         for backend in ("torch", "c"):
             assert {(name, backend, "forward"), (name, backend, "gradients")} <= found
             assert ((name, backend, "dot product") in found) != (name in table.STRAIGHT)
+
+
+def features(name):
+    """What decides which code a cell gets: kinds of leaves, and what its plans do in each stage."""
+    made = evaluation(table.cell(name).typed.cell)
+    leaves = (n.attr for n in table.cell(name).typed.cell.leaves)
+    yield from ((leaf.role, leaf.over, min(leaf.lag, 2), len(leaf.shape)) for leaf in leaves)
+    yield from (kind for kind in ("initial", "frozen") if getattr(made, kind))
+    yield "phases", analyse(made).phases
+    derived = derive(made, made.returns)
+    for plan in (derived.forward, derived.backward):
+        for stage, values in plan.stages():
+            carries = plan.carries if stage == "scan" else ()
+            for n in topological([*(v.node for v in values), *(c.next for c in carries)]):
+                letters = n.attr.replace("->", ",").split(",") if n.op == "contract" else ()
+                yield plan.reverse, stage, n.op, *map(len, letters)
+
+
+def test_the_typical_cells_have_whatever_any_cell_has():
+    typical = {each for name in table.TYPICAL for each in features(name)}
+    for name in table.CELLS:
+        assert not {*features(name)} - typical, name
 
 
 def test_no_tolerance_in_float64_is_above_that_of_the_issue():

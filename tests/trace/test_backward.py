@@ -74,9 +74,16 @@ def assert_near(found, expected, name):
         assert worst <= grows * max(NEAR * scale, ROUNDING), (name, key, worst, scale)
 
 
+# every cell with three units, the typical ones (and all by `make test-slow`) with one and two too
+SIZES = [
+    pytest.param(name, hidden, marks=() if each_time else pytest.mark.slow)
+    for name in table.CELLS
+    for hidden, each_time in ((1, name in table.TYPICAL), (2, name in table.TYPICAL), (3, True))
+]
+
+
 @pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
-@pytest.mark.parametrize("hidden", [1, 2, 3])
-@pytest.mark.parametrize("name", [*table.LIBRARY, *LANGUAGE])
+@pytest.mark.parametrize(("name", "hidden"), SIZES)
 def test_gradients_are_those_of_the_reference(name, hidden):
     cell = made(name)
     for seed in (None, 7) if cell.random else (None,):
@@ -88,7 +95,7 @@ def test_gradients_are_those_of_the_reference(name, hidden):
 
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
-@pytest.mark.parametrize("name", [*table.LIBRARY, *LANGUAGE])
+@pytest.mark.parametrize("name", table.typical_first(table.CELLS))
 def test_gradients_are_those_of_autograd(name):
     cell = made(name)
     for hidden in (1, 2, 3):
