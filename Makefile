@@ -42,14 +42,15 @@ test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow -n auto --dist loadgroup
+	$(BIN)/python -m pytest -m slow -n auto
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "hypothesis and not slow" -n auto
 
 portability: install
 	$(PIP) -e ".[torch,dev,cc]"
-	$(BIN)/python -m pytest -m "" -n auto --dist loadgroup tests/backends/test_portability.py \
+	$(BIN)/python -m pytest -m "" -n auto tests/backends/test_portability.py \
 		tests/backends/test_sanitizers.py tests/backends/test_threads.py tests/backends/test_ziglang.py
 
 pages: install

@@ -1,17 +1,21 @@
-"""Which tests can run on this machine, and why the others cannot."""
+"""Which tests can run on this machine, and how they are shared out."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.groups import group_of
+
 os.environ.setdefault("ELMAN_DEBUG", "1")  # the IR's law is checked after every pass
 
 # The same examples every time: a red test stays red, and a green one was not luck of the day.
-settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("long", deadline=None, derandomize=True, max_examples=500)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
@@ -47,3 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 reasons[need] = MISSING[need]()
             if reasons[need]:
                 item.add_marker(pytest.mark.skip(reason=reasons[need]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests by their groups; by no mark, as pytest-xdist 3.8 does not see those of pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling  # spares xdist
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)

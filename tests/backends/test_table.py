@@ -10,6 +10,7 @@ from elman.passes.analysis import analyse
 from elman.passes.derive import derive
 from elman.passes.randomness import evaluation
 from tests.backends import table
+from tests.groups import group_of
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,12 @@ ROWS = [*_params(table.rows()), *_params(table.rows(slow=True), pytest.mark.slow
 def test_table(name, backend, check, dtype, shapes):
     for shape in shapes:
         table.CHECKS[check](name, backend, dtype, shape)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("gru", 1), ("lstm_peephole", 2)])
+def test_the_tests_of_a_cell_are_one_group(name, shape, request):
+    assert group_of(request.node.nodeid) == name
+    assert group_of("tests/nn/test_freeze.py::test_a[gru]") == "tests/nn/test_freeze.py"
 
 
 def test_every_cell_of_the_library_gets_every_check_on_every_backend_each_time():
