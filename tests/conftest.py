@@ -1,4 +1,4 @@
-"""Which tests can run on this machine, and how they are shared out."""
+"""Which tests can run on this machine, and how cells are compiled for them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from elman.backends import c_compile
+from tests.backends.table import PILOTS, TYPICAL
 from tests.groups import group_of
 
 os.environ.setdefault("ELMAN_DEBUG", "1")  # the IR's law is checked after every pass
@@ -63,3 +65,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return group_of(nodeid)
 
     return ByGroup(config, log)
+
+
+@pytest.fixture(autouse=True)
+def cells_are_compiled_in_a_hurry(request, monkeypatch):
+    """For values alone: at -Og, which takes the compiler half the time.
+
+    Where backends are compared, the typical cells at -O1, and the pilots as for users. So is every
+    cell in `make test-slow`, and in the modules that say AS_FOR_USERS = True.
+    """
+    name = getattr(getattr(request.node, "callspec", None), "params", {}).get("name")
+    level = "-Og"
+    if request.path.parent.name in ("backends", "cell") and name in TYPICAL:
+        level = "-O2" if name in PILOTS else "-O1"
+    if request.node.get_closest_marker("slow") or hasattr(request.module, "AS_FOR_USERS"):
+        level = "-O2"
+    for_users = c_compile.flags
+
+    def hurried(compiler: c_compile.Command) -> tuple[str, ...]:
+        assert "-O2" in for_users(compiler)
+        return tuple(level if flag == "-O2" else flag for flag in for_users(compiler))
+
+    if level != "-O2":
+        monkeypatch.setattr(c_compile, "flags", hurried)

@@ -20,6 +20,7 @@ from elman.backends import c_compile, c_compiler, c_run
 from elman.errors import BackendProblem
 
 pytestmark = pytest.mark.c
+AS_FOR_USERS = True
 TEXT = "#include <math.h>\ndouble twice(double x) { return 2 * x; }\n"
 
 

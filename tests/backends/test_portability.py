@@ -13,6 +13,7 @@ from tests.backends.standalone import Target
 from tests.backends.table import Shape
 
 pytestmark = pytest.mark.c
+AS_FOR_USERS = True
 LEVELS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "native")
 NEEDS = {"x86-64-v3": "avx2", "x86-64-v4": "avx512vl"}  # a flag in /proc/cpuinfo that tells them
 COMPILERS = ("gcc", "clang")

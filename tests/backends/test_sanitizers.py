@@ -20,6 +20,7 @@ from tests.backends.standalone import Target
 from tests.backends.table import Shape
 
 pytestmark = pytest.mark.c
+AS_FOR_USERS = True
 COMPILERS = ("gcc", "clang")
 MEMORY = "-fsanitize=address,undefined -fno-sanitize-recover=all -g1 -O1 -march=native"
 RACES = "-fsanitize=thread -g1 -O1"  # short vectors: units for every thread
