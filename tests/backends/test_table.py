@@ -45,6 +45,8 @@ def test_table(name, backend, check, dtype, shapes):
 def test_the_tests_of_a_cell_are_one_group(name, shape, request):
     assert group_of(request.node.nodeid) == name
     assert group_of("tests/nn/test_freeze.py::test_a[gru]") == "tests/nn/test_freeze.py"
+    alone = "tests/backends/test_sanitizers.py::test_clean[gru]"
+    assert group_of(alone) == alone
 
 
 def test_every_cell_of_the_library_gets_every_check_on_every_backend_each_time():
