@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from elman.backends import c_compile
-from tests.backends.table import PILOTS, TYPICAL
+from tests.backends.table import CELLS, PILOTS, TYPICAL
 from tests.groups import group_of
 
 os.environ.setdefault("ELMAN_DEBUG", "1")  # the IR's law is checked after every pass
@@ -71,13 +71,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def cells_are_compiled_in_a_hurry(request, monkeypatch):
     """For values alone: at -Og, which takes the compiler half the time.
 
-    Where backends are compared, the typical cells at -O1, and the pilots as for users. So is every
-    cell in `make test-slow`, and in the modules that say AS_FOR_USERS = True.
+    Where backends are compared, the pilots as for users, the other typical cells at -O1. In
+    `make test-slow`, and in the modules that say AS_FOR_USERS = True, every cell as for users.
     """
     name = getattr(getattr(request.node, "callspec", None), "params", {}).get("name")
     level = "-Og"
     if request.path.parent.name in ("backends", "cell") and name in TYPICAL:
-        level = "-O2" if name in PILOTS else "-O1"
+        level = "-O1"
+    if request.path.parent.name in ("backends", "cell") and (name in PILOTS or name not in CELLS):
+        level = "-O2"
     if request.node.get_closest_marker("slow") or hasattr(request.module, "AS_FOR_USERS"):
         level = "-O2"
     for_users = c_compile.flags
