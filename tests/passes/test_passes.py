@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+import elman
 from elman import Cell
 from elman.errors import ElmanError
 from elman.ir import const, leaf, node, topological
 from elman.ir.check import check_plan, check_system
+from elman.ir.sizes import number
 from elman.library import cells
 from elman.passes import STAGES, derive, forward_plan, infer_shapes
 from elman.passes.simplify import rewrite, simplify
@@ -164,3 +168,87 @@ def test_a_state_that_no_cotangent_reaches_has_the_gradient_zero(text, backend):
     found = cell.gradients(*given, cotangents={"z": [1.0, 1.0, 1.0]}, backend=backend)
     assert found["x"].ravel().tolist() == [2.0, 2.0, 2.0]
     assert not any(np.any(array) for name, array in found.items() if name != "x")
+
+
+def values_saved(cell: Cell, **sizes: int) -> int:
+    """How many numbers a step of one sequence leaves for the backward pass."""
+    found = derive(cell.typed.cell, cell.returns)
+    nodes = {v.name: v.node for _, stage in found.forward.stages() for v in stage}
+    where = dict(found.forward.outputs)
+    kept = (nodes[where[name]] for name in found.saved)
+    return sum(math.prod(number(s, sizes) for s in n.shape) for n in kept if "t" in n.over)
+
+
+@pytest.mark.parametrize(
+    ("name", "vectors", "scalars"),
+    [
+        ("layer_norm_lstm", 13, 3),  # w - mu and u - nu gate by gate, the gates, c - its mean
+        ("layer_norm_lstm_torch", 13, 3),
+        ("layer_norm_lstm_per_gate", 5, 5),
+        ("lstm", 4, 0),
+        ("gru", 3, 0),
+        ("rhn", 6, 0),
+    ],
+)
+def test_how_much_is_saved(name, vectors, scalars):
+    for hidden in (5, 64):
+        found = values_saved(elman.cells[name], hidden=hidden)
+        assert found == vectors * hidden + scalars
+
+
+JOINED = """
+a[t] = W @ x[t] + U @ h[t-1]
+b[t] = V @ x[t]
+v[t] = [a[t], b[t]]
+m[t] = mean(v[t])
+d[t] = tanh(v[t] - m[t])
+h[t] = (a[t] - m[t]) * mean(d[t] * d[t]) + tanh(b[t] - m[t])
+return h, d
+"""
+
+
+def test_the_parts_of_a_join_are_saved_once():
+    cell = Cell(JOINED)
+    assert values_saved(cell, hidden=4) == 2 * 4 + 1  # a - m, b - m, m; 17 with d
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("c", marks=pytest.mark.c)])
+def test_gradients_through_a_join(backend):
+    torch = pytest.importorskip("torch")
+    cell = Cell(JOINED)
+    rng = np.random.default_rng(0)
+    weights = {
+        n: rng.normal(size=s) for n, s in cell.shapes(hidden=4, input=3).items() if n in "WUV"
+    }
+    x = rng.normal(size=(5, 2, 3))
+    seeds = {"h": rng.normal(size=(5, 2, 4)), "d": rng.normal(size=(5, 2, 8))}
+    found = cell.gradients({"x": x}, weights, cotangents=seeds, backend=backend)
+    expected = cell.gradients({"x": x}, weights, cotangents=seeds, backend="torch")
+    given = {n: torch.tensor(a, requires_grad=True) for n, a in {"x": x, **weights}.items()}
+    h, total = torch.zeros(2, 4, dtype=torch.float64), 0
+    for t in range(5):
+        a = given["x"][t] @ given["W"].T + h @ given["U"].T
+        b = given["x"][t] @ given["V"].T
+        m = torch.cat([a, b], 1).mean(1, keepdim=True)
+        d = torch.tanh(torch.cat([a, b], 1) - m)
+        h = (a - m) * (d * d).mean(1, keepdim=True) + torch.tanh(b - m)
+        total = total + (h * torch.tensor(seeds["h"][t])).sum()
+        total = total + (d * torch.tensor(seeds["d"][t])).sum()
+    total.backward()
+    for name, tensor in given.items():
+        np.testing.assert_allclose(found[name], tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-10, atol=1e-10)
+
+
+def test_a_join_whose_parts_would_be_copied_stays():
+    """Sums over parts of a product would need slices of it."""
+    cell = Cell(
+        """
+        a[t] = W @ x[t]
+        b[t] = V @ x[t]
+        c[t] = U @ h[t-1]
+        h[t] = tanh([a[t], b[t]] + c[t])
+        """
+    ).typed.cell
+    nodes = [v.node for _, stage in derive(cell, cell.returns).forward.stages() for v in stage]
+    assert not [n for n in topological(nodes) if n.op == "slice"]

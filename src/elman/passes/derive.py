@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from elman.ir import Cell, Node, Plan, System, node, rebuild
+from elman.ir import Cell, Node, Plan, System, node, rebuild, topological
 from elman.ir.check import holds
+from elman.passes.joins import without_joins
 from elman.passes.regroup import map_system, roots
 from elman.passes.schedule import schedule
 from elman.passes.system import system_of
@@ -25,8 +26,8 @@ class Derivation:
 @functools.lru_cache(maxsize=256)
 def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
     """The plans of `cell`, backward from the cotangents of the outputs named."""
-    transposed = transpose(holds(system_of(cell, cotangents)), cotangents)
-    system = system_of(cell, cell.outputs)
+    transposed = transpose(_apart(holds(system_of(cell, cotangents))), cotangents)
+    system = _apart(system_of(cell, cell.outputs))
     known = {value.name for value in system.outputs}
     saved = tuple(value for value in transposed.saved if value.name not in known)
     system = System(system.name, system.carries, (*system.outputs, *saved), labels=system.labels)
@@ -36,6 +37,21 @@ def derive(cell: Cell, cotangents: tuple[str, ...]) -> Derivation:
         holds(schedule(holds(transposed.system))),
         tuple(v.name for v in transposed.saved),
     )
+
+
+def _apart(system: System) -> System:
+    """Each part of a join for itself, so that no value is kept both in it and outside of it.
+
+    Only where a part has a name already: a slice of a value would be one more copy.
+    """
+    before = roots(system)
+    moved = without_joins(before)
+    new = [moved[n] for n in before]
+    return system if _slices(new) - _slices(before) else map_system(system, moved)
+
+
+def _slices(nodes: list[Node]) -> set[Node]:
+    return {n for n in topological(nodes) if n.op == "slice" and n.args[0].op != "leaf"}
 
 
 def _as_value(old: Node, args: tuple[Node, ...]) -> Node:
