@@ -117,6 +117,11 @@ def _make_scratch(needed: int) -> None:
         held[: needed + 64] = 0xFF  # NaN in every format
 
 
+def release_scratch() -> None:
+    """Let go of this thread's scratch memory; its next call makes it anew."""
+    vars(_local).clear()
+
+
 POISON = bool(
     os.environ.get("ELMAN_POISON")
 )  # tests: what is read before it is written becomes NaN

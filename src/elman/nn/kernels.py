@@ -12,6 +12,7 @@ from elman.backends.c_run import thread_count
 from elman.backends.interpret import expand
 from elman.nn.calls import BackwardPlanner, ForwardPlan, ForwardPlanner, LayerKernels
 from elman.nn.layers import Lead, Stack, Tensor, Tensors
+from elman.nn.memory import LARGE, take
 
 PLANS = 256  # numbers of steps and rows for which the plans of calls are kept
 empty_like = torch.empty_like
@@ -59,7 +60,7 @@ class StackKernels:
                 self.plans.clear()
             plan = self.plans[key] = planner.plan(training, threads)
         make = first.new_empty_strided  # by far quicker than torch.empty
-        pool = make((plan.pool,), (1,)) if plan.pool else None
+        pool = _values(first, plan.pool)
         new = [make(shape, strides) for shape, strides in plan.new]
         bases = [*addresses, 0 if pool is None else pool.data_ptr()]
         bases += [tensor.data_ptr() for tensor in new]
@@ -110,7 +111,7 @@ class StackKernels:
             planner = BackwardPlanner(self.stack, self.layers, forward.lead, absent)
             plan = forward.backward[key] = planner.plan(forward, needed, present, threads)
         whole = [g if g is None or g.is_contiguous() else g.contiguous() for g in grads]
-        work = first.new_empty_strided((plan.work,), (1,)) if plan.work else None
+        work = _values(first, plan.work)
         zeros = first.new_zeros(plan.zeros) if plan.zeros else None
         made = [empty_like(saved[k]) for k in plan.gradients]
         for k in plan.unfilled:
@@ -123,3 +124,12 @@ class StackKernels:
         for to, other in plan.sums:
             made[to] += made[other]
         return [None if number is None else made[number] for number in plan.results]
+
+
+def _values(first: Tensor, count: int) -> Tensor | None:
+    """Memory for so many values of the dtype of `first`."""
+    if not count:
+        return None
+    if count < LARGE:
+        return first.new_empty_strided((count,), (1,))  # by far quicker than torch.empty
+    return take(count, first.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 from elman import nn
 from elman.bench.job import Job, Ready
-from elman.bench.peers.elman_recurrent import recurrent, release
+from elman.bench.peers.elman_recurrent import recurrent
 from elman.bench.peers.published import KINDS, is_torchs
 from elman.bench.peers.torch_nn import as_torch
 
@@ -23,5 +23,5 @@ def chosen(job: Job, finish: Callable[[Any], Any] = lambda layer: layer) -> Read
     kind = KINDS.get(job.case.cell, "")
     if is_torchs(job.case.cell, job.cell) and hasattr(nn, kind):
         made = as_torch(job, nn, "elman.nn", finish)
-        return replace(made, note=f"elman.nn.{kind}", release=release)
+        return replace(made, note=f"elman.nn.{kind}", release=nn.release_memory)
     return recurrent(job, finish)

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from elman.backends import c_run
 from elman.bench.job import Cannot, Job, Ready
 from elman.bench.peers.torch_modules import leaf, ready
-from elman.nn import Recurrent
+from elman.nn import Recurrent, release_memory
 from elman.nn.stack import main_input
 
 
@@ -48,9 +47,4 @@ def recurrent(job: Job, finish: Callable[[Any], Any] = lambda layer: layer) -> R
         output, state = layer(x, **others)
         return output if isinstance(output, tuple) else (output,), state
 
-    return replace(ready(job, run, learned, note=layer.explain()), release=release)
-
-
-def release() -> None:
-    """Let go of the scratch memory that kernels keep from call to call."""
-    vars(c_run._local).clear()
+    return replace(ready(job, run, learned, note=layer.explain()), release=release_memory)
