@@ -65,6 +65,21 @@ def test_every_product_is_in_one_sum_exactly_once():
                 assert sorted(map(id, found)) == sorted(map(id, group.products)), name
 
 
+class HalfCall(c_run._Call):
+    """A call of kernels that have arrays in bfloat16, on arrays of float32."""
+
+    def _run(self, kernel, held):
+        halves = {
+            (b.role, b.key): (held[b.role, b.key].view(np.uint32) >> 16).astype(np.uint16)
+            for b in kernel.buffers
+            if b.half and (b.role, b.key) in held
+        }
+        super()._run(kernel, held | halves)
+        for key, array in halves.items():
+            if key[0] not in ("input", "parameter", "constant", "given", "init"):
+                held[key][...] = (array.astype(np.uint32) << 16).view(np.float32)
+
+
 SHAPES = [(7, 1, 3, 5), (5, 3, 16, 33), (3, 8, 70, 64), (2, 13, 40, 130), (2, 1, 1100, 40)]
 
 
@@ -88,7 +103,7 @@ def test_bfloat16_weights(name, shape):
     state = {key: np.zeros((batch, hidden), np.float32) for key in cell.states}
     calls = {}
     for dtype in ("float32", "bfloat16"):
-        call = c_run._Call(
+        call = (HalfCall if dtype == "bfloat16" else c_run._Call)(
             cell.typed.cell, {"x": x, **weights}, state, sizes, (steps, batch), cell.returns
         )
         call.compiled = c_run.compiled(cell.typed.cell, dtype, cell.returns)
@@ -102,3 +117,36 @@ def test_bfloat16_weights(name, shape):
     for key, expected in calls["float32"].items():
         error = np.abs(calls["bfloat16"][key] - expected).max() / np.abs(expected).max()
         assert error < bound, (key, error, bound)
+
+
+@pytest.mark.parametrize("plan", ["forward", "backward"])
+def test_what_is_multiplied_in_bfloat16_is_rounded_where_it_is_stored(plan):
+    cell = elman.cells["gru"].typed.cell
+    derivation = derive(cell, cell.returns)
+    programs = dict(
+        zip(("forward", "backward"), c_run.write_programs(derivation, None, ("h",)), strict=True)
+    )
+    text = programs[plan].text
+    stored = {"forward": ["h"], "backward": ["d_n_in", "d_z_in"]}[plan]
+    assert all(f"store_pairs(my->{name}_pairs" in text for name in stored)
+    plain = c_run.write_programs(derivation)
+    assert not any("half" in p.text or "pairs" in p.text for p in plain)
+    assert all(not buffer.half for p in plain for buffer in p.buffers)
+    halves = {b.key for b in programs[plan].buffers if b.half}
+    assert halves >= ({"x", "W_z", "h"} if plan == "forward" else {"x", "d_x", "d_W_z", "d_h"})
+
+
+@pytest.mark.parametrize(
+    "name", ["rnn", "lstm_torch", "gru", "layer_norm_lstm", "slstm", "zoneout_lstm"]
+)
+def test_what_the_backward_program_is_given_in_bfloat16_is_what_the_forward_one_gives(name):
+    cell = elman.cells[name].typed.cell
+    derivation = derive(cell, cell.returns)
+    forward, backward = c_run.write_programs(derivation, None, cell.returns)
+    given = {b.key: b for b in backward.buffers if b.role == "given"}
+    found = {(b.role, b.key): b for b in forward.buffers}
+    for name in derivation.saved:
+        if name in given:
+            assert given[name].half == found[forward.outputs[name]].half
+    words = [b for b in (*forward.buffers, *backward.buffers) if b.key.startswith("random ")]
+    assert not any(b.half for b in words)

@@ -99,7 +99,7 @@ def write_totals(layout: Layout, totals: Iterable[tuple[Node, Store]]) -> list[s
         lines.append(
             f"{loop}{{ const struct side sides[] = {{{', '.join(sides)}}}; "
             f"add_outer(sides, {len(sides)}, {b}, {step}, {columns}, r1 - r0, "
-            f"my->panel + id * my->block * my->B * PANEL, id, threads); }}"
+            f"my->panel + id * panel_size(my->block * my->B), id, threads); }}"
         )
     return lines
 

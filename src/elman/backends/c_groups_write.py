@@ -61,6 +61,8 @@ class Scope:
     packs: Mapping[tuple[Node, ...], str]  # products side by side -> field of their matrices
     labels: Mapping[Node, str]
     comments: Mapping[str, str]
+    pairs: Mapping[str, str]  # field of what is multiplied -> that of its rows in bfloat16
+    halves: Mapping[str, str]  # field of a leaf -> where the caller has it in bfloat16
 
 
 def write_group(group: Group, name: str, scope: Scope) -> str:
@@ -222,7 +224,17 @@ def _term(vector: Node, packed: str, count: int, scope: Scope) -> str:
     home = scope.homes[vector]
     length = shape_text(home.shape)
     weights = f"my->{packed} + unit * {count} * depth({length})"
-    return f"{{{home.address('r')}, {weights}, {length}, {length} * w.step, 1}}"
+    pairs = _pairs(home, length, scope)
+    return f"{{{home.address('r')}, {weights}, {length}, {length} * w.step, 1{pairs}}}"
+
+
+def _pairs(home: Home, length: str, scope: Scope) -> str:
+    """C for the same rows in bfloat16, where they are at hand."""
+    if home.over == "tb" and home.field in scope.pairs:
+        return f", {home.pairs(scope.pairs[home.field], 'r')}"
+    if home.over == "tb" and home.field in scope.halves:
+        return f", {length} % 2 ? NULL : my->{scope.halves[home.field]} + r * {length}"
+    return ""
 
 
 class _Body:
@@ -250,6 +262,9 @@ class _Body:
             for home, optional in self.scope.stores.get(n, ()):
                 guard = f"if (my->{home.field}) " if optional else ""
                 self.lines.append(f"{guard}store({_at_unit(home)}, {self.names[n]}, lanes);")
+                if home.field in self.scope.pairs:
+                    place = f"{home.pairs(self.scope.pairs[home.field])} + unit"
+                    self.lines.append(f"store_pairs({place}, {self.names[n]}, lanes);")
         return self.lines
 
     def _define(self, n: Node) -> None:
@@ -328,6 +343,11 @@ def _row_group(group: Group, name: str, scope: Scope) -> str:
     lines += ROW[n.op](n)
     size = shape_text(n.shape or ())
     lines += [f"memcpy({home.address()}, out, ({size}) * sizeof(real));" for home in others]
+    lines += [
+        f"pair_rows({home.pairs(scope.pairs[home.field])}, out, 1, {size});"
+        for home in (first, *others)
+        if home.field in scope.pairs
+    ]
     body = "".join(f"    {line}\n" for line in lines)
     return (
         f"{_head(name, scope)}"

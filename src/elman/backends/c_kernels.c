@@ -73,13 +73,17 @@ static tile_function *const tiles[WIDE][ROWS + 1] = {
 #include <immintrin.h>
 #endif
 /* ---- tiles of bfloat16 weights: the vectors are rounded to bfloat16, the sums are not ------------------------- */
-typedef uint32_t pair __attribute__((vector_size(BYTES), aligned(4), may_alias)); /* entries of rows 2j and 2j + 1 */
-typedef uint16_t halfs __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-INLINE pair rounded(vec x) { /* to the nearest, halves to even; in the upper half */
-  const pair bits = (pair)x, whole = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
-  return (pair)pick(x != x, (vec)(bits | 0x400000u), (vec)whole);
+INLINE halfs half_of(vec x) {
+#if defined(__AVX512BF16__)
+  return (halfs)_mm512_cvtneps_pbh((__m512)x);
+#else
+  return __builtin_convertvector(rounded(x) >> 16, halfs);
+#endif
 }
-INLINE pair paired(vec even, vec odd) { return rounded(even) >> 16 | rounded(odd); }
+INLINE pair paired(vec even, vec odd) {
+  return __builtin_convertvector(half_of(even), pair) | __builtin_convertvector(half_of(odd), pair) << 16;
+}
+typedef uint32_t two __attribute__((aligned(2), may_alias)); /* two values of a row */
 INLINE vec add_pairs(vec sum, uint32_t a, const real *b) {
   const pair w = *(const pair *)b, x = a - (pair){};
 #if defined(__AVX512BF16__)
@@ -90,7 +94,7 @@ INLINE vec add_pairs(vec sum, uint32_t a, const real *b) {
 #endif
 }
 #define HALF_TILE(M, NV, AT_ONCE)                                                                            \
-  static void half_##M##_##NV##_##AT_ONCE(real *tile, long ld, const uint32_t *a, const real *b, long k) {   \
+  static void half_##M##_##NV##_##AT_ONCE(real *tile, long ld, const two *a, long step, const real *b, long k) { \
     vec s[AT_ONCE][M][NV];                                                                                   \
     UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++) {                             \
       s[0][m][v] = *(const vec *)(tile + m * ld + v * LANES);                                                \
@@ -100,10 +104,10 @@ INLINE vec add_pairs(vec sum, uint32_t a, const real *b) {
     for (; j + AT_ONCE <= k; j += AT_ONCE, b += AT_ONCE * NV * LANES)                                        \
       UNROLLED for (int q = 0; q < AT_ONCE; q++) UNROLLED for (int m = 0; m < M; m++)                        \
           UNROLLED for (int v = 0; v < NV; v++)                                                              \
-              s[q][m][v] = add_pairs(s[q][m][v], a[m * k + j + q], b + (q * NV + v) * LANES);                \
+              s[q][m][v] = add_pairs(s[q][m][v], a[m * step + j + q], b + (q * NV + v) * LANES);                \
     for (; j < k; j++, b += NV * LANES)                                                                      \
       UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++)                             \
-          s[0][m][v] = add_pairs(s[0][m][v], a[m * k + j], b + v * LANES);                                   \
+          s[0][m][v] = add_pairs(s[0][m][v], a[m * step + j], b + v * LANES);                                   \
     UNROLLED for (int m = 0; m < M; m++) UNROLLED for (int v = 0; v < NV; v++) {                             \
       UNROLLED for (int q = 1; q < AT_ONCE; q++) s[0][m][v] += s[q][m][v];                                   \
       *(vec *)(tile + m * ld + v * LANES) = s[0][m][v];                                                      \
@@ -118,7 +122,7 @@ HALVES(2)
 HALVES(3)
 HALVES(4)
 #endif
-typedef void half_function(real *, long, const uint32_t *, const real *, long);
+typedef void half_function(real *, long, const two *, long, const real *, long);
 #define HALF_ENTRIES(NV) \
   {half_1_##NV##_2, half_1_##NV##_1, half_2_##NV##_1, half_3_##NV##_1, half_4_##NV##_1, half_5_##NV##_1, half_6_##NV##_1}
 static half_function *const halves[WIDE][ROWS + 1] = {
@@ -127,31 +131,44 @@ static half_function *const halves[WIDE][ROWS + 1] = {
     HALF_ENTRIES(3), HALF_ENTRIES(4),
 #endif
 };
-#define DEEP 512 /* rows of a panel at a time */
+#define DEEP 512 /* pairs of a vector that are rounded at a time */
+static void round_rows(uint32_t *to, const struct term *term, long rows, long done, long k) {
+  const long deep = depth(k);
+  for (long i = 0; i < rows; i++) {
+    const real *from = term->a + i * term->step_m + done;
+    uint16_t *row = (uint16_t *)(to + i * deep);
+    row[2 * deep - 1] = 0;
+    for (long j = 0; j < k; j += LANES) {
+      const long there = least(LANES, k - j);
+      const halfs found = half_of(load(from + j, there));
+      if (there == LANES) *(halfs *)(row + j) = found;
+      else memcpy(row + j, &found, there * 2);
+    }
+  }
+}
+static void multiply(real *tile, long ld, long m, long wide, const struct term *term, const two *a, long step_m,
+                     long done, long deep) {
+  for (long v = 0; v < wide; v += WIDE) {
+    const long own = least(WIDE, wide - v);
+    const real *b = term->b + v * LANES * depth(term->k) + done / 2 * own * LANES;
+    halves[own - 1][m](tile + v * LANES, ld, a, step_m, b, deep);
+  }
+}
 void product(real *tile, long ld, long m, long wide, struct term *terms, int count) {
   const long rows = m ? m : 1;
   for (long i = 0; i < rows; i++) memset(tile + i * ld, 0, wide * LANES * sizeof(real));
   for (; count > 0; count--, terms++) {
-    const struct term term = *terms;
-    for (long done = 0; done < term.k; done += 2 * DEEP) {
-      const long k = least(term.k - done, 2 * DEEP), deep = depth(k);
+    const long deep = depth(terms->k);
+    if (terms->pairs) {
+      const long step_m = terms->step_m / terms->k * deep;
+      multiply(tile, ld, m, wide, terms, (const two *)terms->pairs, step_m, 0, deep);
+      continue;
+    }
+    for (long done = 0; done < terms->k; done += 2 * DEEP) {
+      const long k = least(terms->k - done, 2 * DEEP);
       uint32_t a[ROWS * DEEP] __attribute__((aligned(64)));
-      for (long i = 0; i < rows; i++) {
-        const real *from = term.a + i * term.step_m + done;
-        uint16_t *to = (uint16_t *)(a + i * deep);
-        to[2 * deep - 1] = 0;
-        for (long j = 0; j < k; j += LANES) {
-          const long there = least(LANES, k - j);
-          const halfs found = __builtin_convertvector(rounded(load(from + j, there)) >> 16, halfs);
-          if (there == LANES) *(halfs *)(to + j) = found;
-          else memcpy(to + j, &found, there * 2);
-        }
-      }
-      for (long v = 0; v < wide; v += WIDE) {
-        const long own = least(WIDE, wide - v);
-        const real *b = term.b + v * LANES * depth(term.k) + done / 2 * own * LANES;
-        halves[own - 1][m](tile + v * LANES, ld, a, b, deep);
-      }
+      round_rows(a, terms, rows, done, k);
+      multiply(tile, ld, m, wide, terms, (const two *)a, depth(k), done, depth(k));
     }
   }
 }
@@ -221,6 +238,61 @@ void pack(real *to, const real *w, long i, long count, long u, long n, long k, l
     put(to, wide, j, rows, there);
   }
 }
+#if WEIGHT_BYTES == 2
+/* rows j to j + 2 * LANES of 16 bits each, two by two, from matrices of bfloat16: only moved */
+void pack_half(real *to, const half *w, long i, long count, long u, long n, long k, long step_n, long step_k) {
+  const long column = u * count + i, panel = column / WIDE;
+  const long wide = least(WIDE, vectors(n) * count - panel * WIDE) * LANES, width = least(LANES, n - u * LANES);
+  to += panel * PANEL * depth(k) + column % WIDE * LANES;
+  w += u * LANES * step_n;
+  for (long j = 0; j < k; j += 2 * LANES) {
+    const long there = least(2 * LANES, k - j);
+    vec rows[LANES] = {};
+    if (step_k == 1) {
+      for (long l = 0; l < width; l++)
+        if (there == 2 * LANES) memcpy(rows + l, w + l * step_n + j, BYTES);
+        else memcpy(rows + l, w + l * step_n + j, there * sizeof(half));
+      transpose(rows);
+    } else
+      for (long l = 0; l < there; l++) {
+        halfs found = {};
+        if (step_n == 1 && width == LANES) found = *(const halfs *)(w + (j + l) * step_k);
+        else for (long q = 0; q < width; q++) found[q] = w[q * step_n + (j + l) * step_k];
+        rows[l / 2] = (vec)((pair)rows[l / 2] | __builtin_convertvector(found, pair) << (l % 2 * 16));
+      }
+    for (long l = 0; 2 * l < there; l++) *(vec *)(to + (j / 2 + l) * wide) = rows[l];
+  }
+}
+void widen(real *to, const half *from, long n) {
+  long j = 0;
+  for (; j + LANES <= n; j += LANES)
+    *(pair *)(to + j) = __builtin_convertvector(*(const halfs *)(from + j), pair) << 16;
+  for (; j < n; j++) {
+    const uint32_t bits = (uint32_t)from[j] << 16;
+    memcpy(to + j, &bits, sizeof(bits));
+  }
+}
+void narrow(half *to, const real *from, long n) {
+  long j = 0;
+  for (; j + LANES <= n; j += LANES) *(halfs *)(to + j) = half_of(*(const vec *)(from + j));
+  if (j < n) {
+    const halfs found = half_of(load(from + j, n - j));
+    memcpy(to + j, &found, (n - j) * sizeof(half));
+  }
+}
+void pair_rows(half *to, const real *from, long rows, long n) {
+  for (long i = 0; i < rows; i++, to += 2 * depth(n), from += n) {
+    narrow(to, from, n);
+    if (n % 2) to[n] = 0;
+  }
+}
+void widen_rows(real *to, const half *from, struct rows at, long n) {
+  for (long q = at.first; q < at.last; q += at.stride) widen(to + q * n, from + q * n, at.count * n);
+}
+void narrow_rows(half *to, const real *from, struct rows at, long n) {
+  for (long q = at.first; q < at.last; q += at.stride) narrow(to + q * n, from + q * n, at.count * n);
+}
+#endif
 
 /* ---- totals ----------------------------------------------------------------------------------------------- */
 static void add_tile(real *out, long n, const real *tile, long m, long width) {
@@ -230,6 +302,65 @@ static void add_tile(real *out, long n, const real *tile, long m, long width) {
       store(out + i * n + v, load(out + i * n + v, lanes) + *(const vec *)(tile + i * PANEL + v), lanes);
     }
 }
+#if WEIGHT_BYTES == 2 && defined(__AVX512BF16__)
+/* two rows of b side by side, as those of weights are */
+static void pair_panel(real *to, const real *b, long step, long rows, long n) {
+  for (long r = 0; r < rows; r += 2, to += vectors(n) * LANES)
+    for (long j = 0; j < n; j += LANES) {
+      const real *const at = b + r * step + j;
+      const long lanes = least(LANES, n - j);
+      *(pair *)(to + j) = paired(load(at, lanes), r + 1 < rows ? load(at + step, lanes) : (vec){});
+    }
+}
+/* of n columns of a each the pairs one behind the other */
+static void pair_columns(real *to, long pitch, const real *a, long step, long rows, long n) {
+  for (long j = 0; j < n; j += LANES)
+    for (long r = 0; r < rows; r += 2 * LANES) {
+      const long lanes = least(LANES, n - j);
+      vec found[LANES] = {};
+      for (long l = 0; l < LANES && r + 2 * l < rows; l++) {
+        const real *const at = a + (r + 2 * l) * step + j;
+        found[l] = (vec)paired(load(at, lanes), r + 2 * l + 1 < rows ? load(at + step, lanes) : (vec){});
+      }
+      transpose(found);
+      for (long l = 0; l < lanes; l++) *(vec *)(to + (j + l) * pitch + r / 2) = found[l];
+    }
+}
+static void add_columns(const struct side *side, long first, long count, const real *b, long step, long n, long rows,
+                        real *panel) {
+  const long pitch = (depth(rows) + LANES - 1) / LANES * LANES;
+  real *const columns = panel + depth(rows) * PANEL;
+  pair_columns(columns, pitch, side->a + first, side->step, rows, count);
+  for (long j = 0; j < n; j += PANEL) {
+    const long width = least(PANEL, n - j);
+    pair_panel(panel, b + j, step, rows, width);
+    for (long i = 0, m; i < count; i += m) {
+      m = tile_rows(count - i);
+      real tile[ROWS * PANEL] __attribute__((aligned(64))) = {0};
+      const two *const a = (const two *)(columns + i * pitch);
+      halves[vectors(width) - 1][m](tile, PANEL, a, pitch, panel, depth(rows));
+      add_tile(side->out + (first + i) * n + j, n, tile, m, width);
+    }
+  }
+}
+void add_outer(const struct side *sides, int count, const real *b, long step, long n, long rows, real *panel, int id,
+               int threads) {
+  long all_rows = 0;
+  for (int s = 0; s < count; s++) all_rows += sides[s].out ? sides[s].m : 0;
+  const long from = share(all_rows, id, threads, ROWS), until = share(all_rows, id + 1, threads, ROWS);
+  long before = 0;
+  for (int s = 0; s < count; s++) {
+    if (!sides[s].out) continue;
+    const long end = least(sides[s].m, until - before);
+    for (long i = from > before ? from - before : 0, some; i < end; i += some) {
+      const long parts = (end - i + COLUMNS - 1) / COLUMNS;
+      some = least(end - i, ((end - i + parts - 1) / parts + ROWS - 1) / ROWS * ROWS);
+      add_columns(sides + s, i, some, b, step, n, rows, panel);
+    }
+    before += sides[s].m;
+  }
+}
+#else
 void add_outer(const struct side *sides, int count, const real *b, long step, long n, long rows, real *panel, int id,
                int threads) {
   long all_rows = 0;
@@ -257,6 +388,7 @@ void add_outer(const struct side *sides, int count, const real *b, long step, lo
     }
   }
 }
+#endif
 void add_rows(real *out, const real *a, long n, long rows) {
   for (long j = 0; j < n; j += LANES) {
     const long w = least(LANES, n - j);

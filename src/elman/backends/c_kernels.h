@@ -45,6 +45,7 @@ INLINE struct walk by_row_or_step(struct rows at) {
    stand side by side, vector by vector (unit vector u of matrix i is column vector u * count + i), in panels of WIDE
    vectors; a panel has one row of vectors for every k. */
 #if WEIGHT_BYTES == 2 /* bfloat16: two rows of a panel share one, so that 32 bits hold both entries of a unit */
+typedef uint16_t half;
 INLINE long depth(long k) { return (k + 1) / 2; }
 #else
 INLINE long depth(long k) { return k; }
@@ -52,6 +53,9 @@ INLINE long depth(long k) { return k; }
 struct term { /* sum over k of a[m * step_m + k * step_k] * b[k, :] */
   const real *a, *b;
   long k, step_m, step_k;
+#if WEIGHT_BYTES == 2
+  const half *pairs; /* the rows of `a` in bfloat16, depth(k) pairs each, or NULL: they are rounded then */
+#endif
 };
 /* tile[m * ld + n] for m rows and the first `wide` vectors of the terms' panels: all terms added up, in an order that
    does not depend on m, but where it is 0: one row, quickly */
@@ -59,7 +63,39 @@ SHARED void product(real *tile, long ld, long m, long wide, struct term *terms, 
 /* unit vector u of matrix i of `count`: entry (unit, k) is w[unit * step_n + k * step_k] */
 SHARED void pack(real *to, const real *w, long i, long count, long u, long n, long k, long step_n, long step_k);
 INLINE long packed_size(long count, long n, long k) { return vectors(n) * count * LANES * depth(k); }
+#if WEIGHT_BYTES == 2
+SHARED void pack_half(real *to, const half *w, long i, long count, long u, long n, long k, long step_n, long step_k);
+SHARED void widen(real *to, const half *from, long n);
+SHARED void narrow(half *to, const real *from, long n);
+/* the same of rows of n values each */
+SHARED void widen_rows(real *to, const half *from, struct rows at, long n);
+SHARED void narrow_rows(half *to, const real *from, struct rows at, long n);
+/* rows of n values as products read them: an odd one has a zero behind it */
+SHARED void pair_rows(half *to, const real *from, long rows, long n);
+typedef uint32_t pair __attribute__((vector_size(BYTES), aligned(4), may_alias)); /* entries of rows 2j and 2j + 1 */
+typedef uint16_t halfs __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+INLINE pair rounded(vec x) { /* to the nearest, halves to even; in the upper half */
+  const pair bits = (pair)x, whole = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
+  return (pair)pick(x != x, (vec)(bits | 0x400000u), (vec)whole);
+}
+INLINE void store_pairs(half *to, vec v, long lanes) {
+  halfs found = __builtin_convertvector(rounded(v) >> 16, halfs);
+  if (lanes == LANES) {
+    *(halfs *)to = found;
+    return;
+  }
+  if (lanes % 2) found[lanes] = 0;
+  memcpy(to, &found, (lanes + lanes % 2) * sizeof(half));
+}
+#endif
 
+/* what add_outer needs as `panel`; of bfloat16 also room for so many columns of `a` */
+#if WEIGHT_BYTES == 2
+#define COLUMNS 192
+INLINE long panel_size(long rows) { return (rows / 2 + 1) * PANEL + (rows / 2 + 1 + LANES) * COLUMNS; }
+#else
+INLINE long panel_size(long rows) { return rows * PANEL; }
+#endif
 /* out[i, j] += sum over rows of a[row, i] * b[row, j]; the rows of `a` are dealt out to the threads together */
 struct side {
   real *out;

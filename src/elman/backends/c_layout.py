@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from elman.backends.c_names import Namer
-from elman.backends.groups import matrix_of
+from elman.backends.groups import is_product, matrix_of
+from elman.backends.interpret import USER
 from elman.ir import Node, Plan, Shape, Value, topological
 from elman.ir.sizes import names as size_names
+from elman.passes.randomness import WORDS
 
 
 def size_text(size: str) -> str:
@@ -29,35 +32,38 @@ class Buffer:
 
     `role` is that of a leaf, or: "output" (may be null), and for a state "init" (null for zeros),
     "states" (a slot before each step and one behind the last, may be null) and "final" (may be
-    null).
+    null). One that is `half` holds bfloat16: the kernel computes with a copy in scratch memory.
     """
 
     role: str
     key: str
     shape: Shape
     over: str
+    half: bool = False
 
 
 @dataclass(frozen=True)
 class Memory:
     """A field that lies in scratch memory where the caller gives no array.
 
-    It has `slots` of time more than there are steps in a block.
+    It has `slots` of time more than there are steps in a block; or it holds all steps.
     """
 
     shape: Shape
     over: str
     slots: int = 0
+    whole: bool = False
 
     @property
     def in_blocks(self) -> bool:
         """Whether it holds one block of time, so that its pointer moves with the block."""
-        return "t" in self.over
+        return "t" in self.over and not self.whole
 
     @property
     def size(self) -> str:
         """The number of its values as C."""
-        steps = f"(my->block + {self.slots})" if self.slots else "my->block"
+        length = "my->T" if self.whole else "my->block"
+        steps = f"({length} + {self.slots})" if self.slots else length
         rows = {"": "", "b": "my->B * ", "t": f"{steps} * ", "tb": f"{steps} * my->B * "}
         return f"{rows[self.over]}({shape_text(self.shape)})"
 
@@ -85,6 +91,11 @@ class Home:
             index = f"({row} + my->B)"
         size = shape_text(self.shape)
         return f"my->{self.field} + {index}" + (f" * ({size})" if size != "1" else "")
+
+    def pairs(self, field: str, row: str = "row") -> str:
+        """C for the first value of a row among those that products multiply in bfloat16."""
+        index = f"({row} + my->B)" if self.shift else row
+        return f"my->{field} + {index} * 2 * depth({shape_text(self.shape)})"
 
 
 class Store(NamedTuple):
@@ -118,8 +129,8 @@ class Packed(NamedTuple):
 class Layout:
     """The fields of one plan's struct; leaves and states at once, values as stages place them."""
 
-    def __init__(self, plan: Plan, prefix: str) -> None:
-        self.plan, self.prefix = plan, prefix
+    def __init__(self, plan: Plan, prefix: str, is_half: bool = False) -> None:
+        self.plan, self.prefix, self.is_half = plan, prefix, is_half
         self.buffers: list[Buffer] = []
         self.pointers: list[str] = []  # the field of each buffer
         self.memory: dict[str, Memory] = {}  # what lies in scratch where the caller gives no array
@@ -127,9 +138,17 @@ class Layout:
         self.homes: dict[Node, Home] = {}
         self.outputs: dict[str, tuple[str, str]] = {}  # public name -> role and key of its buffer
         self.sizes = _sizes(plan)
+        self.pairs: dict[str, str] = {}  # what products multiply -> its rows in bfloat16
+        self.multiplied: set[Node] = set()
+        self.shapes: dict[str, Shape] = {}  # of what has such rows
+        if is_half:
+            products = [n for n in _nodes(plan) if is_product(n)]
+            self.multiplied = {n.args[1] for n in products if n.args[1].over == "tb"}
         self.fields = Namer(
             "T", "B", "block", "frozen", "settled", "panel", *(f"n_{size}" for size in self.sizes)
         )
+        self.absent: set[str] = set()  # what has memory only where the caller gives an array
+        self.halves: dict[str, str] = {}  # what is given in bfloat16 -> the field that says where
         self.public: dict[str, list[str]] = {}
         for public, name in plan.outputs:
             self.public.setdefault(name, []).append(public)
@@ -148,6 +167,11 @@ class Layout:
                 shape = n.shape or ()
                 name = self._buffer(n.attr.role, n.attr.name, shape, n.over, n.attr.name)
                 self.homes[n] = Home(name, shape, n.over)
+                if self.is_half and n.attr.role in USER and n.attr.name not in WORDS:
+                    self._halve(name)
+
+    def _halve(self, name: str) -> None:
+        self.halves[name] = self.fields(("half", name), f"{name}_half")
 
     def _place_states(self) -> None:
         before, self.after = (1, 0) if self.plan.reverse else (0, 1)
@@ -158,6 +182,7 @@ class Layout:
             self._buffer("final", carry.key, shape, "b", f"{carry.key}_final")
             self.memory[name] = Memory(shape, "tb", slots=1)
             self.homes[carry.previous] = Home(name, shape, "tb", before)
+            self._pair(name, carry.previous)
 
     def next_slot(self, previous: Node) -> Home:
         """Where the next value of a state is written to: the slot behind that of `previous`."""
@@ -168,7 +193,14 @@ class Layout:
         """The memory of a value that a stage keeps; it may be absent unless it is needed."""
         found = self._on_slots(value) or self._apart(value, needed)
         self.homes[value.leaf] = found.home
+        self._pair(found.home.field, value.leaf, value.node)
         return found
+
+    def _pair(self, name: str, *nodes: Node) -> None:
+        """Keep what a field has in bfloat16 too, where one of these nodes is multiplied."""
+        if self.multiplied.intersection(nodes):
+            self.pairs[name] = self.fields(("pairs", name), f"{name}_pairs")
+            self.shapes[name] = nodes[0].shape or ()
 
     def _on_slots(self, value: Value) -> Store | None:
         """A state's own slots where the value is what the state becomes."""
@@ -199,6 +231,7 @@ class Layout:
         """Scratch memory for a value without a name."""
         name = self.fields(("scratch", key, n), wish)
         self.memory[name] = Memory(n.shape or (), over)
+        self._pair(name, n)
         return Store(Home(name, n.shape or (), over), False)
 
     def block(self, name: str) -> str:
@@ -215,6 +248,32 @@ class Layout:
             self.packs[packed] = self.fields(("pack", packed), wish)
         return self.packs[packed]
 
+    def halve(self, names: Collection[str], code: Iterable[str]) -> None:
+        """Let the caller have in bfloat16 what `names` has, his leaves, and the states at the ends.
+
+        What this code reads or writes of it gets memory in which it is float.
+        """
+        shared = {self.outputs[name] for name in names if name in self.outputs}
+        read = {*re.findall(r"my->(\w+)", "".join(code))}
+        for k, (buffer, name) in enumerate(zip(self.buffers, self.pointers, strict=True)):
+            is_end = buffer.role in ("init", "final")
+            is_named = buffer.role == "given" and buffer.key in names
+            is_shared = (buffer.role, buffer.key) in shared
+            if not (is_end or is_named or is_shared or name in self.halves):
+                continue
+            self.buffers[k] = replace(buffer, half=True)
+            self._halve(name)
+            if not is_end and name in read:
+                memory = self.memory.get(name, Memory(buffer.shape, buffer.over))
+                if buffer.over == "t":
+                    memory = replace(memory, whole=True)
+                self.absent |= {name} - self.memory.keys()
+                self.memory[name] = memory
+
+    def given(self, name: str) -> str:
+        """The field that says where the caller's array is."""
+        return self.halves.get(name, name)
+
     def struct(self) -> str:
         """The struct of a plan, once everything is placed."""
         extra = [name for name in self.memory if name not in self.pointers]
@@ -224,6 +283,9 @@ class Layout:
         reals = [*self.pointers, *extra, *self.packs.values(), "panel"]
         reals += [self.block(name) for name, memory in self.memory.items() if memory.in_blocks]
         body = "".join(f"  real *{name};\n" for name in reals)
+        halves = [*self.halves.values(), *self.pairs.values()]
+        halves += [self.block(name) for name in self.pairs.values()]
+        body += "".join(f"  half *{name};\n" for name in halves)
         return f"struct {self.prefix} {{\n  long {longs};\n{body}}};\n"
 
 

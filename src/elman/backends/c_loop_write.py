@@ -6,6 +6,16 @@ import functools
 from dataclasses import dataclass, field
 
 from elman.backends.c_contract_write import contract_cost
+from elman.backends.c_half_write import (
+    narrow_blocks,
+    narrow_whole,
+    pair_states,
+    place_given,
+    place_pairs,
+    shift_pairs,
+    widen_blocks,
+    widen_whole,
+)
 from elman.backends.c_layout import Home, Layout, Packed, shape_text, size_text
 from elman.backends.groups import Group
 from elman.ir import Carry
@@ -137,10 +147,14 @@ def _layout(layout: Layout) -> str:
     for name, memory in layout.memory.items():
         if name in fixed:
             continue
+        if name in layout.absent:
+            lines.append(place_given(layout, name, memory))
+            continue
         if memory.in_blocks:
             lines.append(f"my->{layout.block(name)} = my->{name} ? NULL : at;")
         lines.append(f"if (!my->{name}) my->{name} = at, at += room({memory.size});")
-    lines.append("my->panel = at, at += room(threads * my->block * my->B * PANEL);")
+    lines += place_pairs(layout)
+    lines.append("my->panel = at, at += room(threads * panel_size(my->block * my->B));")
     weights = []
     for name in fixed:
         weights.append(f"if (!my->{name}) my->{name} = at;")
@@ -161,7 +175,7 @@ def _layout(layout: Layout) -> str:
 
 def _invariants(layout: Layout) -> list[str]:
     """The fields of what no step changes: it is packed with the weights."""
-    return [name for name in _settled(layout) if name in layout.memory]
+    return [name for name in _settled(layout) if name in layout.memory.keys() - layout.absent]
 
 
 def _settled(layout: Layout) -> list[str]:
@@ -174,24 +188,27 @@ def _pack(layout: Layout) -> str:
     for side_by_side, name in layout.packs.items():
         for i, packed in enumerate(side_by_side):
             n, k = packed.sizes
-            source, row = _source(layout, packed)
+            source, row, is_half = _source(layout, packed)
             steps = f"1, {row}" if packed.transposed else f"{row}, 1"
+            function = "pack_half" if is_half else "pack"
             lines.append(
                 f"for (long u = 0; u < vectors({n}); u++) if (task++ % threads == id) "
-                f"pack(my->{name}, {source}, {i}, {len(side_by_side)}, u, {n}, {k}, {steps});"
+                f"{function}(my->{name}, {source}, {i}, {len(side_by_side)}, u, {n}, {k}, {steps});"
             )
     return _tasks(layout, "pack", lines)
 
 
-def _source(layout: Layout, packed: Packed) -> tuple[str, str]:
-    """Where a matrix begins, and the length of its rows in memory."""
+def _source(layout: Layout, packed: Packed) -> tuple[str, str, bool]:
+    """Where a matrix begins, the length of its rows in memory, and whether it is in bfloat16."""
     matrix = packed.matrix
+    field = layout.homes[matrix if matrix.op == "leaf" else matrix.args[0]].field
+    given, is_half = f"my->{layout.given(field)}", field in layout.halves
     if matrix.op == "leaf":
-        return f"my->{layout.homes[matrix].field}", packed.columns
+        return given, packed.columns, is_half
     axis, start, _ = matrix.attr
     columns = size_text((matrix.args[0].shape or ())[1])
     offset = size_text(start) if axis == 1 else f"{size_text(start)} * {columns}"
-    return f"my->{layout.homes[matrix.args[0]].field} + {offset}", columns
+    return f"{given} + {offset}", columns, is_half
 
 
 # ---- time ----
@@ -255,16 +272,19 @@ def _run(layout: Layout, scan: str, fewer: bool) -> str:
         for name, memory in layout.memory.items()
         if memory.in_blocks
     ]
+    place += [*shift_pairs(layout), *widen_blocks(layout)]
     homes = [layout.homes[v.leaf] for v in layout.plan.totals]
     zero = [
         f"if (my->{h.field}) memset(my->{h.field}, 0, {_whole(h)} * sizeof(real));" for h in homes
     ]
+    zero += widen_whole(layout)
     carried = [_carried(layout, carry) for carry in layout.plan.carries]
     indent = {"declare": 2, "init": 6, "carry": 6, "keep": 4, "final": 6}
     meet = ["barrier(team);"]  # totals and blocks of units read what the other threads wrote
     sums = [f"{layout.prefix}_totals_(my, r0, r1, id, threads);"]
     apart = meet if fewer else ["if (!alone) barrier(team);"]
     totals = [*meet, *sums, *meet] if layout.plan.totals else apart
+    totals = [*narrow_blocks(layout, "my->B"), *totals]
     shared = [f"{layout.prefix}_fewer_(my, t0, t1, k == 0, id, threads);", *meet]
     finish = f"if (id == 0) {layout.prefix}_final_(my, run_of_rows(0, 1));"
     parts = {
@@ -278,7 +298,7 @@ def _run(layout: Layout, scan: str, fewer: bool) -> str:
         zero=_lines(zero, 4),
         totals=_lines(totals, 4),
         fewer=_lines(shared if fewer else [], 4),
-        end=_lines([finish] if layout.plan.final else [], 2),
+        end=_lines([*([finish] if layout.plan.final else []), *narrow_whole(layout)], 2),
         place=_lines(place, 4),
         **parts,
     )
@@ -294,16 +314,28 @@ def _carried(layout: Layout, carry: Carry) -> dict[str, list[str]]:
     block = layout.block(home.field)
     one, own = f"({shape_text(home.shape)})", f"(s1 - s0) * ({shape_text(home.shape)})"
     copy = f"{own} * sizeof(real)"
+    begin = f"{slot} + s0 * {one}, my->{layout.given(first)} + s0 * {one}"
+    end_ = f"my->{layout.given(last)} + s0 * {one}, {behind} + s0 * {one}"
+    half = layout.halves.get(home.field)  # of the states, whose first is no step's
+    shown = f"my->{half} + {start} * {size} + s0 * {one}, {slot} + s0 * {one}, {own}"
     return {
         "declare": [f"const real *{behind} = NULL;"],
         "init": [
-            f"if (my->{first}) memcpy({slot} + s0 * {one}, my->{first} + s0 * {one}, {copy});",
+            f"if (my->{layout.given(first)}) "
+            + (
+                f"widen({begin}, {own});" if first in layout.halves else f"memcpy({begin}, {copy});"
+            ),
             f"else memset({slot} + s0 * {one}, 0, {copy});",
+            *([f"if (my->{half}) narrow({shown});"] if half else []),
         ],
         "carry": [f"if (my->{block}) memmove({slot} + s0 * {one}, {behind} + s0 * {one}, {copy});"],
-        "keep": [f"{behind} = my->{home.field} + {end} * {size};"],
+        "keep": [
+            f"{behind} = my->{home.field} + {end} * {size};",
+            *pair_states(layout, home, f"{slot} + s0 * {one}", f"{start} * my->B"),
+        ],
         "final": [
-            f"if (my->{last}) memcpy(my->{last} + s0 * {one}, {behind} + s0 * {one}, {copy});"
+            f"if (my->{layout.given(last)}) "
+            + (f"narrow({end_}, {own});" if last in layout.halves else f"memcpy({end_}, {copy});")
         ],
     }
 
@@ -336,7 +368,7 @@ void {p}_freeze(const long *sizes, real **arrays, real *scratch, real *packed) {
   {p}_start(my, 0, 0, sizes, arrays);
 {unseen}  {p}_layout(my, scratch, 1);
   {p}_weights(my, packed);
-  {p}_invariant_(my, run_of_rows(0, 1));
+{widen}  {p}_invariant_(my, run_of_rows(0, 1));
   {p}_pack_(my, 0, 0, 0, 1);
 }}
 /* packed weights of an earlier freeze, or NULL */
@@ -351,16 +383,19 @@ void {p}(
   my->settled = packed && !seen;
   const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
   const double step = {step};
-  const struct cost cost = {{all, step, ({bytes}) * sizeof(real), {pieces}, {levels}}};
+  const struct cost cost = {{all, step, ({bytes}) * WEIGHT_BYTES, {pieces}, {levels}}};
   run_team({p}_run, my, cost, T, B, threads);
 }}
 """
 
 
 def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
-    arrays = [f"my->{name} = arrays[{k}];" for k, name in enumerate(layout.pointers)]
+    arrays = [
+        f"my->{layout.given(name)} = {'(half *)' if name in layout.halves else ''}arrays[{k}];"
+        for k, name in enumerate(layout.pointers)
+    ]
     sizes = [f"my->n_{name} = sizes[{k}];" for k, name in enumerate(layout.sizes)]
-    shown = [name for name in _settled(layout) if name in layout.pointers]
+    shown = [layout.given(name) for name in _settled(layout) if name in layout.pointers]
     scan = next(stage for stage in stages if stage.name == "scan")
     values = [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
     products = [n for call in scan.calls for n in call.group.products]
@@ -368,6 +403,7 @@ def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
         p=layout.prefix,
         seen=" || ".join(f"my->{name}" for name in shown) or "0",
         unseen=_lines([f"my->{name} = NULL;" for name in shown], 2),
+        widen=_lines(widen_whole(layout), 2),
         arrays=_lines(arrays, 2),
         sizes=_lines(sizes, 2),
         all=" + ".join([*_work(stages), *_outer_work(layout), *values]) or "1",

@@ -19,7 +19,8 @@ REAL REAL_BYTES BYTES LANES WIDE ROWS PANEL INLINE SHARED IS_FLOAT MATH BY_LANE 
 SHIFT SIGN PAIR MIX real vec mask all pick load store clamp at_least at_most nearest scaled two_to
 exp_parts bits whole mix mix_all vrandom least vectors blocks room tile_rows share rows
 run_of_rows depth WEIGHT_BYTES term product pack packed_size side add_outer add_rows team work
-barrier cost run_team block_steps APART
+barrier cost run_team block_steps APART panel_size COLUMNS half pack_half widen narrow widen_rows
+narrow_rows pair_rows store_pairs pair halfs rounded
 """
 # keywords of C, names that its headers define, and those of c_kernels.h
 RESERVED = {*KEYWORDS.split(), *HEADERS.split(), *KERNELS.split()}

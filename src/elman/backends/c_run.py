@@ -144,7 +144,9 @@ class Compiled:
     def __init__(self, cell: Cell, dtype: str, cotangents: tuple[str, ...]) -> None:
         self.derivation: Derivation = derive(cell, cotangents)
         self.dtype = np.dtype("float32" if dtype == "bfloat16" else dtype)  # of every array
-        programs = write_programs(self.derivation)
+        programs = write_programs(
+            self.derivation, halves=cotangents if dtype == "bfloat16" else None
+        )
         texts = [write_file([program], REAL[dtype]) for program in programs]
         library = compile_library(texts, _file_name(cell.name), kernels_file(REAL[dtype]))
         self.forward, self.backward = (Kernel(library, program) for program in programs)
@@ -155,13 +157,26 @@ def _file_name(name: str) -> str:
 
 
 def write_programs(
-    derivation: Derivation, comments: Mapping[str, str] | None = None
+    derivation: Derivation,
+    comments: Mapping[str, str] | None = None,
+    halves: tuple[str, ...] | None = None,
 ) -> list[Program]:
-    """The forward and the backward program of a cell."""
-    return [
-        write_program(derivation.forward, "forward", comments),
-        write_program(derivation.backward, "backward"),
-    ]
+    """The forward and the backward program of a cell.
+
+    With the names that are returned as `halves`, the caller holds in bfloat16 all that he reads or
+    writes himself; what only the backward program reads is float.
+    """
+    forward = write_program(derivation.forward, "forward", comments, halves)
+    if halves is None:
+        return [forward, write_program(derivation.backward, "backward")]
+    found = {(buffer.role, buffer.key): buffer.half for buffer in forward.buffers}
+    given = {name for name in derivation.saved if found[forward.outputs[name]]}
+    given |= {
+        past_name(key) for (role, key), is_half in found.items() if role == "states" and is_half
+    }
+    gradients = {name for name, _ in derivation.backward.outputs}
+    given |= gradients | {f"d_{name}" for name in halves}
+    return [forward, write_program(derivation.backward, "backward", None, given)]
 
 
 @functools.lru_cache(maxsize=256)

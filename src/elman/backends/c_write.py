@@ -7,7 +7,7 @@ none does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -68,16 +68,30 @@ def _text(name: str) -> str:
     return files("elman.backends").joinpath(name).read_text(encoding="utf-8") + "\n"
 
 
-def write_program(plan: Plan, prefix: str, comments: Mapping[str, str] | None = None) -> Program:
-    """The C of `plan`; `comments` are the user's equations by name, printed above their code."""
-    return _Writer(plan, prefix, comments or {}).program()
+def write_program(
+    plan: Plan,
+    prefix: str,
+    comments: Mapping[str, str] | None = None,
+    halves: Collection[str] | None = None,
+) -> Program:
+    """The C of `plan`; `comments` are the user's equations by name, printed above their code.
+
+    With `halves` it is for bfloat16: these leaves and outputs are so, and states before and after.
+    """
+    return _Writer(plan, prefix, comments or {}, halves).program()
 
 
 class _Writer:
-    def __init__(self, plan: Plan, prefix: str, comments: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        prefix: str,
+        comments: Mapping[str, str],
+        halves: Collection[str] | None,
+    ) -> None:
         self.plan, self.prefix, self.comments = gathered(plan) or plan, prefix, comments
-        plan = self.plan
-        self.layout = Layout(plan, prefix)
+        plan, self.halves = self.plan, halves
+        self.layout = Layout(plan, prefix, halves is not None)
         self.ordered = in_order(loop_groups(plan), plan.carries)
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
@@ -91,6 +105,8 @@ class _Writer:
         totals = self._totals()
         stages.append(self._stage(STAGES[-1]))
         functions = [text for stage in stages for text in stage.functions]
+        if self.halves is not None:
+            layout.halve(self.halves, [*functions, *totals])
         loop = write_loop(layout, stages, totals, through_time=self.ordered is not None)
         text = "\n".join([layout.struct(), *functions, loop])
         return Program(self.prefix, text, tuple(layout.buffers), layout.sizes, layout.outputs)
@@ -153,6 +169,8 @@ class _Writer:
             self.packs,
             self.labels,
             self.comments,
+            self.layout.pairs,
+            self.layout.halves,
         )
         stage = Stage(name)
         for group in groups:

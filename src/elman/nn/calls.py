@@ -22,8 +22,8 @@ from elman.ir.sizes import number
 from elman.nn.layers import Layer, Lead, Place, Stack
 from elman.passes.transpose import past_name
 
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
-HALF = "bfloat16"  # float32 arrays, products of bfloat16
+HALF = torch.bfloat16
+DTYPES = {torch.float32: "float32", torch.float64: "float64", HALF: "bfloat16"}
 LINE = 64  # values: what lies in one tensor with others begins on a cache line
 
 Key: TypeAlias = tuple[str, str]  # role and name of a kernel's array
@@ -75,10 +75,11 @@ class Pool:
 class LayerKernels:
     """The compiled kernels of a layer, and what their arrays are."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype, is_half: bool) -> None:
+    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
         cell = layer.cell
-        found = compiled(cell, HALF if is_half else DTYPES[dtype], cell.returns)
+        found = compiled(cell, DTYPES[dtype], cell.returns)
         self.layer, self.itemsize = layer, dtype.itemsize
+        self.wide = 2 if dtype is HALF else 1  # how much longer a value is that the kernels keep
         self.forward, self.backward = found.forward, found.backward
         self.numbers = [kernel.numbers(layer.sizes) for kernel in (found.forward, found.backward)]
         places = self.forward.program.outputs
@@ -96,11 +97,16 @@ class LayerKernels:
         first = {"tb": (steps, lead[1]), "t": (steps,), "b": (lead[1],), "": ()}[buffer.over]
         return (*first, *(number(size, self.layer.sizes) for size in buffer.shape))
 
+    def values(self, key: Key, lead: Lead) -> int:
+        """How many values of the dtype take as much memory as an array of the forward kernel."""
+        buffer = self.forward_arrays[key]
+        return math.prod(self.shape(buffer, lead)) * (1 if buffer.half else self.wide)
+
     def behind(self, at: At, key: Key, lead: Lead) -> At:
         """Where the first step's value of an array lies: of a state, behind the one before it."""
         if key[0] != "states":
             return at
-        slot = math.prod(self.shape(self.forward_arrays[key], lead)[1:])
+        slot = self.values(key, lead) // (lead[0] + 1)
         return At(at.tensor, at.byte + slot * self.itemsize)
 
 
@@ -229,7 +235,7 @@ class ForwardPlanner(_Planner):
         return Call(run, arrays), kept
 
     def _values(self, kernels: LayerKernels, key: Key) -> int:
-        return math.prod(kernels.shape(kernels.forward_arrays[key], self.lead))
+        return kernels.values(key, self.lead)
 
     def _passed_on(self, k: int, values: int) -> At:
         """Memory for what only the next layer reads: the one behind it takes it again."""

@@ -144,16 +144,11 @@ class Held:
         self.is_watched = all(map(_is_watched, weights.values()))
         self.sources: list[tuple[int, Any, int, int]] = []
         self.packed: list[int] = []
-        self.wide: dict[int, Tensor] = {}  # of weights in bfloat16, what the kernels read
         if self.is_watched:
             tensors = [(k, tensor) for k, tensor in weights.items() if tensor is not None]
             self.sources = [(k, t, t._version, addresses[k]) for k, t in tensors]
             # held, so that no other tensor ever gets their addresses
             self._storages = [tensor.untyped_storage() for _, tensor in tensors]
-            if kernels.stack.is_half:
-                self.wide = {k: tensor.detach().float() for k, tensor in tensors}
-                places = {k: tensor.data_ptr() for k, tensor in self.wide.items()}
-                addresses = [places.get(k, 0) for k in range(len(addresses))]
             self._arrays = pack_layers(kernels, addresses)
             self.packed = [array.ctypes.data for array in self._arrays]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from elman.backends import c_compile, torch_
-from elman.nn.calls import DTYPES
+from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import kernels_of
 from elman.nn.layers import Layer, Lead, Stack, Tensor, Tensors, composite, differentiated
@@ -17,7 +17,7 @@ from elman.passes.initial import initial_cell
 
 Found = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # other classes of tensors have ways of their own
-STRIDED, HALF = torch.strided, torch.bfloat16
+STRIDED = torch.strided
 is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # also one that outlives its transform
 
 
@@ -49,7 +49,7 @@ def why_not_these(tensors: Tensors) -> str | None:
         if is_wrapped(tensor):
             return "a tensor of a torch.func transform"
         dtype = tensor.dtype
-        if dtype not in DTYPES and dtype is not HALF:
+        if dtype not in DTYPES:
             return f"dtype {dtype}: the c backend has float32, float64 and bfloat16"
         if first not in (None, dtype):
             return "tensors of several dtypes"
@@ -107,16 +107,10 @@ def run_stack(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = 
 
 
 def run_fused(
-    stack: Stack,
-    lead: Lead,
-    given: Tensors,
-    frozen: Frozen | None = None,
-    held: Held | None = None,
+    stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = None
 ) -> Found | None:
     """The same by the compiled kernels; None where they cannot serve, as `why_not` says."""
     dtype = None if given[0] is None else given[0].dtype
-    if dtype is HALF:
-        return _run_half(stack, lead, given, frozen)
     if dtype not in DTYPES or why_not_now() is not None:
         return None
     is_whole, is_learned = True, False
@@ -126,7 +120,9 @@ def run_fused(
             if tensor is None:
                 addresses.append(0)
                 continue
-            if tensor.dtype is not dtype or (shape and tensor.shape != shape):
+            if (tensor.dtype is not dtype or (shape and tensor.shape != shape)) and not (
+                dtype is HALF and _is_word(stack, len(addresses), tensor)
+            ):
                 return None
             if type(tensor) not in PLAIN or not tensor.is_cpu:
                 return None
@@ -137,6 +133,7 @@ def run_fused(
             addresses.append(tensor.data_ptr())
     except RuntimeError:  # what is not dense, or outlives a transform, has no address
         return None
+    held = None
     if frozen is not None and not (is_learned and torch.is_grad_enabled()):
         held = frozen.held(kernels_of(stack, given), given, addresses)
     if not is_whole:
@@ -144,6 +141,11 @@ def run_fused(
         given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
     return _run(stack, lead, given, addresses, is_learned and torch.is_grad_enabled(), held)
+
+
+def _is_word(stack: Stack, index: int, tensor: Tensor) -> bool:
+    """Whether a tensor says what is drawn, which is float32 beside bfloat16."""
+    return index in stack.words and tensor.dtype is torch.float32
 
 
 def _run(
@@ -166,33 +168,6 @@ def _run(
         found = rematerialized(stack, lead, *given)
     count = len(stack.returns)
     return found[:count], found[count:]
-
-
-def _run_half(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None) -> Found | None:
-    """The same for bfloat16: all is float32 around the kernels and in them, but the products."""
-    if why_not_now() is not None:
-        return None
-    for k, tensor in enumerate(given):
-        if tensor is None:
-            continue
-        if tensor.dtype is not (torch.float32 if k in stack.words else HALF):
-            return None
-        if type(tensor) not in PLAIN or not tensor.is_cpu or tensor.layout is not STRIDED:
-            return None
-        if is_wrapped(tensor):
-            return None
-    held, wide = None, {}
-    learned = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
-    if frozen is not None and not learned:
-        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
-        held = frozen.held(kernels_of(stack.half, given), given, addresses)
-        wide = {} if held is None else held.wide
-    floats = [wide.get(k, t if t is None else t.float()) for k, t in enumerate(given)]
-    found = run_fused(stack.half, lead, floats, held=held)
-    if found is None:
-        return None
-    outputs, finals = found
-    return tuple(each.to(HALF) for each in outputs), tuple(each.to(HALF) for each in finals)
 
 
 class Fused(torch.autograd.Function):
@@ -232,6 +207,5 @@ def pack(frozen: Frozen, stack: Stack, given: Tensors) -> None:
     """Pack the weights among these tensors; inputs and states may be missing."""
     weights = [tensor for tensor in given if tensor is not None]
     if weights and why_not(weights) is None:
-        stack = stack.half if weights[0].dtype is HALF else stack
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
         frozen.held(kernels_of(stack, weights), given, addresses)

@@ -21,7 +21,7 @@ empty_like = torch.empty_like
 def kernels_of(stack: Stack, given: Tensors) -> StackKernels:
     """The compiled kernels of a stack for the dtype of what is given."""
     assert given[0] is not None
-    dtype = torch.float32 if stack.is_half else given[0].dtype
+    dtype = given[0].dtype
     found: StackKernels | None = stack.kernels.get(dtype)
     if found is None:
         found = stack.kernels[dtype] = StackKernels(stack, dtype)
@@ -33,7 +33,7 @@ class StackKernels:
 
     def __init__(self, stack: Stack, dtype: torch.dtype) -> None:
         self.stack = stack
-        self.layers = [LayerKernels(layer, dtype, stack.is_half) for layer in stack.layers]
+        self.layers = [LayerKernels(layer, dtype) for layer in stack.layers]
         self.plans: dict[Any, ForwardPlan] = {}
         last = self.layers[-1]
         self.over = [last.forward_arrays[key].over for key in last.returns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -67,7 +67,6 @@ class Stack:
     places: tuple[Mapping[str, Place], ...]
     count: int
     main: str = ""
-    is_half: bool = False  # whether products are of bfloat16; the arrays are float32
     kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -79,11 +78,6 @@ class Stack:
     def remat(self) -> int | None:
         """As of its layers."""
         return self.layers[0].remat
-
-    @cached_property
-    def half(self) -> Stack:
-        """The same with products of bfloat16."""
-        return replace(self, is_half=True, kernels={})
 
     @cached_property
     def over(self) -> tuple[str, ...]:

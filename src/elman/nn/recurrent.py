@@ -65,8 +65,8 @@ class Recurrent(CanFreeze):
     `eval()`; the state says what was drawn, so that `step` goes on with the same masks. The step's
     number `t` is exact as far as the dtype counts: to 256 in bfloat16, 2048 in float16.
 
-    In bfloat16 the kernels round what is multiplied, and only that; sums, states and what is kept
-    for the backward pass are float32 until the call returns.
+    In bfloat16 the kernels round what is multiplied and what they return, and only that; sums,
+    states within a call, and what is kept for the backward pass but not returned, are float32.
 
     Shapes: `x` (T, B, input_size) or (T, input_size); output (T, B, hidden_size); every state
     (num_layers, B, size). A per-step input is (T, ...), a per-sequence input (B, ...).
