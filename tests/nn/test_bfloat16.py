@@ -248,3 +248,31 @@ def test_inside_a_transform_torch_serves():
     layer, x = made("gru"), inputs(STEPS, BATCH, INPUT)
     found = torch.func.vmap(lambda x: layer(x[:, None])[0][:, 0], 1, 1)(x)
     assert errors([found], [layer(x)[0].double()])[0] < (STEPS + 2) * UNIT
+
+
+STREAMS = """
+v: per sequence
+m: per step
+q[t] = tanh(C @ m[t])
+h[t] = tanh(W @ x[t] + U @ h[t-1] + A @ v + q[t] * h[t-1] + b)
+return h, q
+"""
+
+
+def test_what_varies_over_steps_or_sequences_alone():
+    torch.manual_seed(0)
+    layer = Recurrent(STREAMS, INPUT, HIDDEN, sizes={"v": 4, "m": 3}, dtype=HALF)
+    given = {"x": (STEPS, BATCH, INPUT), "v": (BATCH, 4), "m": (STEPS, 3)}
+    assert layer.explain() == BY_C
+    both = []
+    for each in (layer, copy.deepcopy(layer).double()):
+        dtype = each.U_l0.dtype
+        arrays = {
+            name: inputs(*shape, seed=k).to(dtype).requires_grad_()
+            for k, (name, shape) in enumerate(given.items())
+        }
+        x, *others = arrays.values()
+        outputs, _ = each(x, **dict(zip(("v", "m"), others, strict=True)))
+        total = sum((o * inputs(*o.shape, seed=9).to(dtype)).sum() for o in outputs)
+        both.append([*outputs, *torch.autograd.grad(total, [*arrays.values(), *each.parameters()])])
+    assert max(errors(*both)) < (STEPS + 2) * UNIT
