@@ -63,6 +63,8 @@ def why_not_now() -> str | None:
         return "inside torch.compile"
     if is_transformed():
         return "inside a torch.func transform or forward-mode differentiation"
+    if torch._C._get_tracing_state() is not None:
+        return "inside torch.jit.trace"
     if torch._C._len_torch_dispatch_stack():
         return "inside a mode that sees every operation"
     return c_compile.trouble()

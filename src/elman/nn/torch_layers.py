@@ -15,6 +15,7 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused
 from elman.nn.given import remat_steps
 from elman.nn.layers import Layer, Lead, Place, Stack
+from elman.nn.torch_own import OnTorchs, served
 
 Tensor: TypeAlias = torch.Tensor
 Given: TypeAlias = tuple[Tensor | None, ...]
@@ -71,7 +72,7 @@ def stack_of(
     return Stack(tuple(layers), tuple(places), count, "x")
 
 
-class _OnKernels(CanFreeze, torch.nn.RNNBase):
+class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
     """What lets a layer of torch's run on compiled kernels wherever they can serve."""
 
     _stack: Stack | None = None
@@ -202,7 +203,7 @@ class RNN(_OnKernels, torch.nn.RNN):
         """Output of every step, and the final state (layers, B, hidden_size)."""
         found = self._run(input, None if hx is None else (hx,))
         if found is None:
-            return super().forward(input, hx)
+            return served(super().forward, input, hx)
         return found[0], found[1][0]
 
 
@@ -223,7 +224,7 @@ class GRU(_OnKernels, torch.nn.GRU):
         """Output of every step, and the final state (layers, B, hidden_size)."""
         found = self._run(input, None if hx is None else (hx,))
         if found is None:
-            return super().forward(input, hx)
+            return served(super().forward, input, hx)
         return found[0], found[1][0]
 
 
@@ -245,4 +246,4 @@ class LSTM(_OnKernels, torch.nn.LSTM):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Output of every step, and the final states (layers, B, hidden_size)."""
         found = self._run(input, hx)
-        return super().forward(input, hx) if found is None else found
+        return served(super().forward, input, hx) if found is None else found
