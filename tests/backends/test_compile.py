@@ -211,12 +211,11 @@ def test_a_compiler_that_fails(cache, other_compiler):
 def test_where_one_of_several_compilers_fails_the_others_end(cache, tmp_path, other_compiler):
     other_compiler(
         """case "$*" in
-*-0.c) until [ -e %(started)s ]; do sleep 0.01; done; echo 'no such spirit' >&2; exit 1 ;;
-*-1.c) echo $$ > %(started)s; exec sleep 100 ;;
+*-0.c) until [ -e {started} ]; do sleep 0.01; done; echo 'no such spirit' >&2; exit 1 ;;
+*-1.c) echo $$ > {started}; exec sleep 100 ;;
 esac
 exec gcc "$@"
-"""
-        % {"started": tmp_path / "started"}
+""".format(started=tmp_path / "started")
     )
     with pytest.raises(BackendProblem, match="no such spirit"):
         c_compile.compile_library([TEXT + "/* the longest */", "/* nothing */"], "long")
