@@ -18,6 +18,7 @@ import pytest
 from elman import Cell, backends
 from elman.backends import c_compile, c_compiler, c_run
 from elman.errors import BackendProblem
+from tests.backends import table
 
 pytestmark = pytest.mark.c
 AS_FOR_USERS = True
@@ -207,21 +208,34 @@ def test_a_compiler_that_fails(cache, other_compiler):
     assert not [path for path in cache.iterdir() if path.suffix == ".so"]
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("name", ["lstm", "layer_norm_lstm", "streams", "antisymmetric_rnn"])
+def test_the_code_compiles_without_a_warning(name, compiler, tmp_path):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler}")
+    source = tmp_path / "cell.c"
+    source.write_text(table.cell(name).code(), encoding="utf-8")
+    flags = ("-std=gnu11", "-fopenmp-simd", "-Wall", "-Werror", "-fsyntax-only")
+    done = subprocess.run([compiler, *flags, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.filterwarnings("error")
 def test_where_one_of_several_compilers_fails_the_others_end(cache, tmp_path, other_compiler):
+    started = tmp_path / "started"
     other_compiler(
-        """case "$*" in
+        f"""case "$*" in
 *-0.c) until [ -e {started} ]; do sleep 0.01; done; echo 'no such spirit' >&2; exit 1 ;;
 *-1.c) echo $$ > {started}; exec sleep 100 ;;
 esac
 exec gcc "$@"
-""".format(started=tmp_path / "started")
+"""
     )
     with pytest.raises(BackendProblem, match="no such spirit"):
         c_compile.compile_library([TEXT + "/* the longest */", "/* nothing */"], "long")
     gc.collect()  # a process that nobody waited for warns here
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "started").read_text()), 0)
+        os.kill(int(started.read_text()), 0)
 
 
 def test_a_compiler_that_writes_nothing(cache, other_compiler):

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.c
 
 HEAD = """
-import os, sys, threading
+import os, sys, threading, time
 import numpy as np
 import elman
 from elman.backends import c_run
@@ -72,8 +72,10 @@ other = elman.Cell("h[t] = tanh(W @ x[t] + U @ h[t-1]) / 2", "others")
 numbers(2, other)
 numbers(2, dtype="float64")
 print(tasks() - before)
-assert is_right(4)
-numbers(4, other)
+end = time.monotonic() + 10
+while tasks() - before < 3 and time.monotonic() < end:  # calls run alone while others compute here
+    assert is_right(4)
+    numbers(4, other)
 print(tasks() - before)
 """
     assert said(HEAD + script) == ["1", "1", "3"]

@@ -438,9 +438,17 @@ static int choose_mode(struct cost cost, long T, long B, int threads) {
   if (B >= threads && rows <= units && rows <= stay) return 0;
   return units <= stay ? 1 : 2;
 }
-void run_team(work *run, const void *what, struct cost cost, long T, long B, int threads) {
+void run_team(work *run, const void *what, struct cost cost, struct pace *pace, long T, long B, int threads) {
   const int mode = choose_mode(cost, T, B, threads);
-  if (threads > 1 && mode < 3 && run_together(run, what, mode, threads)) return;
   struct team team = {.threads = 1};
-  run(what, &team, 0, 2);
+  if (threads == 1 || mode == 3) {
+    run(what, &team, 0, 2);
+    return;
+  }
+  const double steps = step_time(cost.step_macs * B, cost.step_bytes) * T;
+  const double alone = steps + (cost.macs - cost.step_macs) * B * T / MACS;
+  const long began = now(), expected = (long)fmin(16 * alone, 1e12); /* what is no product may take much longer */
+  const int is_together = run_together(run, what, mode, threads);
+  if (!is_together) run(what, &team, 0, 2);
+  judge(pace, expected, now() - began, is_together);
 }

@@ -112,6 +112,7 @@ struct team {
   int threads;
   int arrived __attribute__((aligned(64)));
   int round __attribute__((aligned(64)));
+  int asleep; /* threads that wait for the next round without a processor */
 };
 typedef void work(const void *what, struct team *team, int id, int mode);
 SHARED void barrier(struct team *team);
@@ -122,8 +123,12 @@ struct cost {
   long pieces;
   int levels;
 };
+/* the calls of one plan: how long the best of those took that were expected to take as long as the last one */
+struct pace {
+  long expected, best;
+};
 /* 0: each thread takes its rows of the batch through time alone; 1: each takes its units, and they meet after every
    level of every step; 2: one thread steps, where meeting would cost more than it gives */
-SHARED void run_team(work *run, const void *what, struct cost cost, long T, long B, int threads);
+SHARED void run_team(work *run, const void *what, struct cost cost, struct pace *pace, long T, long B, int threads);
 /* steps in a block of time: enough rows for the products over a block, few enough to stay in cache */
 SHARED long block_steps(long T, long B);

@@ -45,7 +45,8 @@ def write_loop(
     """Everything around the groups of a plan; those of the loop take one step, or a block's."""
     by_name = {stage.name: stage for stage in stages}
     meets = _apart(by_name["scan"]) if through_time else _meets(by_name["scan"])
-    flat = [_flat(layout, by_name[name]) for name in ("invariant", "prologue", "epilogue", "final")]
+    names = ("invariant", "prologue", "epilogue", *(["final"] if layout.plan.final else []))
+    flat = [_flat(layout, by_name[name]) for name in names]
     fewer = [call for name in ("prologue", "epilogue") for call in _of_fewer_rows(by_name[name])]
     return "\n".join(
         [
@@ -54,7 +55,7 @@ def write_loop(
             *flat,
             *([_fewer(layout, fewer)] if fewer else []),
             _step(layout, by_name["scan"], meets),
-            _tasks(layout, "totals", totals),
+            *([_tasks(layout, "totals", totals)] if layout.plan.totals else []),
             _run(layout, THROUGH_TIME if through_time else STEPS, bool(fewer)),
             _entry(layout, stages, None if through_time else sum(meets)),
         ]
@@ -384,7 +385,8 @@ void {p}(
   const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
   const double step = {step};
   const struct cost cost = {{all, step, ({bytes}) * WEIGHT_BYTES, {pieces}, {levels}}};
-  run_team({p}_run, my, cost, T, B, threads);
+  static struct pace pace;
+  run_team({p}_run, my, cost, &pace, T, B, threads);
 }}
 """
 
@@ -401,7 +403,7 @@ def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
     products = [n for call in scan.calls for n in call.group.products]
     return ENTRY.format(
         p=layout.prefix,
-        seen=" || ".join(f"my->{name}" for name in shown) or "0",
+        seen=" || ".join(f"my->{name} != NULL" for name in shown) or "0",
         unseen=_lines([f"my->{name} = NULL;" for name in shown], 2),
         widen=_lines(widen_whole(layout), 2),
         arrays=_lines(arrays, 2),

@@ -7,18 +7,44 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <limits.h>
 #include <link.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #endif
 
-#define AWAKE 2000 /* pauses, some 50 microseconds: who waits longer lets others have the processor, or sleeps */
-INLINE void pause_a_little(long spins) {
-  if (spins > AWAKE) sched_yield();
+INLINE void pause_a_little(void) {
 #if defined(__x86_64__)
-  else __builtin_ia32_pause();
+  __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  else __asm__ volatile("yield");
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Waits until *word is not `old`: awake for some 50 microseconds, then asleep, so that the system can put a thread
+   that is late, because others compute on its processor, on this one. `asleep` counts who sleeps. */
+#define AWAKE 2000
+static void wait_for_change(int *word, int old, int *asleep) {
+  for (long spins = 0; spins < AWAKE; spins++, pause_a_little())
+    if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != old) return;
+  __atomic_add_fetch(asleep, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == old)
+#if defined(__linux__)
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+#else
+    sched_yield();
+#endif
+  __atomic_sub_fetch(asleep, 1, __ATOMIC_SEQ_CST);
+}
+static void change(int *word, int new, const int *asleep) {
+  __atomic_store_n(word, new, __ATOMIC_SEQ_CST);
+#if defined(__linux__)
+  if (__atomic_load_n(asleep, __ATOMIC_SEQ_CST)) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+  (void)asleep;
 #endif
 }
 
@@ -27,17 +53,17 @@ void barrier(struct team *team) {
   const int round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
   if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == team->threads) {
     __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
-    return;
+    change(&team->round, round + 1, &team->asleep);
+  } else {
+    wait_for_change(&team->round, round, &team->asleep);
   }
-  for (long spins = 0; __atomic_load_n(&team->round, __ATOMIC_ACQUIRE) == round; spins++) pause_a_little(spins);
 }
 
 struct call {
   work *run;
   const void *what;
   struct team team;
-  int mode, left; /* left: workers that are not done */
+  int mode, left, is_open; /* left: workers that are not done; is_open: there are some */
 };
 #define MOST 256 /* threads */
 struct worker {
@@ -55,6 +81,8 @@ struct crew {
   int running; /* threads of all calls that run now */
   int busy;    /* the workers have a call, or are being made */
   int workers, asleep, leaving;
+  int waiting;       /* for the workers' end, asleep: at most one */
+  long pause, until; /* nanoseconds for which, and the time until which calls run alone: see judge */
   pthread_mutex_t lock;
   pthread_cond_t wake;
   struct worker worker[MOST];
@@ -102,7 +130,8 @@ __attribute__((constructor)) static void begin(void) { elman_crew(NULL, 0); }
 static void after_fork(struct crew *crew) {
   pthread_mutex_init(&crew->lock, NULL);
   pthread_cond_init(&crew->wake, NULL);
-  crew->running = crew->busy = crew->workers = crew->asleep = 0;
+  crew->running = crew->busy = crew->workers = crew->asleep = crew->waiting = 0;
+  crew->pause = crew->until = 0;
   memset(crew->worker, 0, sizeof(crew->worker));
   crew->is_child = 1;
   crew->pid = (int)getpid();
@@ -114,7 +143,7 @@ static void *work_on(void *given) {
   for (;;) {
     struct call *call;
     for (long spins = 0; !(call = __atomic_load_n(&self->call, __ATOMIC_ACQUIRE)) && spins < AWAKE; spins++)
-      pause_a_little(spins);
+      pause_a_little();
     if (!call) {
       pthread_mutex_lock(&crew->lock);
       for (crew->asleep++; !(call = __atomic_load_n(&self->call, __ATOMIC_ACQUIRE)) && !crew->leaving;)
@@ -125,7 +154,7 @@ static void *work_on(void *given) {
     }
     call->run(call->what, &call->team, self->id, call->mode);
     __atomic_store_n(&self->call, NULL, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&call->left, 1, __ATOMIC_RELEASE);
+    if (__atomic_sub_fetch(&call->left, 1, __ATOMIC_ACQ_REL) == 0) change(&call->is_open, 0, &crew->waiting);
   }
 }
 
@@ -159,13 +188,13 @@ static int with_workers(struct crew *crew, struct call *call) {
   if (__atomic_exchange_n(&crew->busy, 1, __ATOMIC_ACQUIRE)) return 0;
   const int helpers = hire(crew, call->team.threads - 1);
   if (helpers) {
-    call->team.threads = helpers + 1, call->left = helpers;
+    call->team.threads = helpers + 1, call->left = helpers, call->is_open = 1;
     for (int k = 0; k < helpers; k++) __atomic_store_n(&crew->worker[k].call, call, __ATOMIC_RELEASE);
     pthread_mutex_lock(&crew->lock);
     if (crew->asleep) pthread_cond_broadcast(&crew->wake);
     pthread_mutex_unlock(&crew->lock);
     call->run(call->what, &call->team, 0, call->mode);
-    for (long spins = 0; __atomic_load_n(&call->left, __ATOMIC_ACQUIRE); spins++) pause_a_little(spins);
+    wait_for_change(&call->is_open, 1, &crew->waiting);
   }
   __atomic_store_n(&crew->busy, 0, __ATOMIC_RELEASE);
   return helpers > 0;
@@ -177,19 +206,48 @@ static void within_openmp(void *given) {
   call->run(call->what, &call->team, the_crew->number(), call->mode);
 }
 
+static long now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
 /* Runs a call on several threads; 0 where it must be run alone. The first call gets what it asks for; one that comes
    meanwhile, from another thread of the program, gets helpers only while processors are left. */
 static int run_together(work *run, const void *what, int mode, int threads) {
   struct crew *const crew = the_crew;
   if (crew->pid != (int)getpid()) after_fork(crew);
+  if (now() < __atomic_load_n(&crew->until, __ATOMIC_RELAXED)) return 0;
   if (threads > MOST) threads = MOST;
   const int before = __atomic_fetch_add(&crew->running, threads, __ATOMIC_RELAXED);
   int done = before == 0 || before + threads <= crew->processors;
   if (done) {
-    struct call call = {run, what, {.threads = threads}, mode, 0};
+    struct call call = {run, what, {.threads = threads}, mode, 0, 0};
     if (crew->parallel && !crew->is_child) crew->parallel(within_openmp, &call, (unsigned)threads, 0);
     else done = with_workers(crew, &call);
   }
   __atomic_sub_fetch(&crew->running, threads, __ATOMIC_RELAXED);
   return done;
+}
+
+/* Where others compute on our processors, threads wait for one that has none: steps of microseconds take milliseconds.
+   After a call on several threads that took LATE times as long as the best one like it, on any number of threads, the
+   next ones run alone for a while, twice as long after each such call. `expected` is how long it may take at first. */
+#define LATE 4
+#define MOST_ALONE 1000000000L
+static void judge(struct pace *pace, long expected, long took, int is_together) {
+  struct crew *const crew = the_crew;
+  const int is_known = __atomic_load_n(&pace->expected, __ATOMIC_RELAXED) == expected;
+  const long best = is_known ? __atomic_load_n(&pace->best, __ATOMIC_RELAXED) : expected;
+  __atomic_store_n(&pace->expected, expected, __ATOMIC_RELAXED);
+  __atomic_store_n(&pace->best, least(best, took), __ATOMIC_RELAXED);
+  if (!is_together) return;
+  long pause = __atomic_load_n(&crew->pause, __ATOMIC_RELAXED);
+  if (took > LATE * best + 500000) {
+    pause = least(MOST_ALONE, pause > 4 * took ? 2 * pause : 8 * took);
+    __atomic_store_n(&crew->until, now() + pause, __ATOMIC_RELAXED);
+  } else {
+    pause /= 2;
+  }
+  __atomic_store_n(&crew->pause, pause, __ATOMIC_RELAXED);
 }

@@ -22,7 +22,7 @@ typedef REAL real;
 #endif
 #define ROWS 6 /* rows in a tile */
 #define PANEL (WIDE * LANES)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline, unused))
 
 typedef real vec __attribute__((vector_size(BYTES), aligned(REAL_BYTES), may_alias));
 typedef __typeof__((vec){} > (vec){}) mask; /* integers as wide as the reals */
