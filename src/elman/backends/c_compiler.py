@@ -107,7 +107,8 @@ def ask(compiler: Command) -> Answers:
 
 @functools.cache
 def _ask(compiler: Command, more: tuple[str, ...], folder: str) -> Answers:
-    key = "\0".join((*map(_appearance, compiler), *more, *FLAGS, TRIAL, processor()))
+    tried = (*FLAGS, repr(OPTIONAL_FLAGS), TRIAL)
+    key = "\0".join((*map(_appearance, compiler), *more, *tried, processor()))
     path = Path(folder) / f"compiler-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
