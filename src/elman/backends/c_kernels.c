@@ -1,5 +1,8 @@
 /* ---- tiles: M rows by NV vectors of sums, in registers ------------------------------------------------------ */
 #define UNROLLED _Pragma("GCC unroll 8")
+/* gcc loads the numbers of all rows first: where 16 registers are nearly full of sums, these then go to memory */
+#define ROW_BY_ROW(SUMS) \
+  if (BYTES == 32 && (SUMS) > 8) __asm__ volatile("" : : : "memory")
 #define TILE(M, NV)                                                                                          \
   static void tile_##M##_##NV(real *tile, long ld, const struct term *term, int count) {                     \
     vec s[M][NV];                                                                                            \
@@ -13,6 +16,7 @@
         UNROLLED for (int m = 0; m < M; m++) {                                                               \
           const vec x = all(a[m * step_m]);                                                                  \
           UNROLLED for (int v = 0; v < NV; v++) s[m][v] += x * w[v];                                         \
+          ROW_BY_ROW(M * NV);                                                                                \
         }                                                                                                    \
       }                                                                                                      \
     }                                                                                                        \
