@@ -280,7 +280,6 @@ def test_a_weight_of_a_wrong_shape_is_never_read_past_its_end():
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_torch_serves(kind):
     x = drawn(6, 4, 3)
-    packed = torch.nn.utils.rnn.pack_padded_sequence(x, [6, 4, 2, 1])
     for options in ({"bidirectional": True}, {"proj_size": 2}):
         if kind == "LSTM" or "proj_size" not in options:
             theirs, ours = pair(kind, **options)
@@ -288,7 +287,6 @@ def test_what_torch_serves(kind):
             assert ours.explain().startswith("torch: ")
     theirs, ours = pair(kind)
     assert ours.explain() == "c: compiled kernels"
-    assert torch.equal(ours(packed)[0].data, theirs(packed)[0].data)
     for each in (theirs, ours):
         each.half()
     assert torch.equal(ours(x.half())[0], theirs(x.half())[0])

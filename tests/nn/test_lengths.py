@@ -14,6 +14,7 @@ from elman.backends import c_compile  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.library import cells  # noqa: E402
 from elman.nn import Recurrent  # noqa: E402
+from elman.nn.piled import _masked  # noqa: E402
 from elman.passes.masking import MASKS  # noqa: E402
 from tests.nn.test_recurrent import MASKED, NEAR, STREAMS, drawn, small  # noqa: E402
 from tests.nn.torch_twins import GATES, stacked_gradients, twins  # noqa: E402
@@ -194,7 +195,6 @@ def test_step_with_resets_is_forward(name):
         torch.testing.assert_close(y, output[t], rtol=1e-12, atol=1e-12)
     for key, value in last.items():
         torch.testing.assert_close(state[key], value, rtol=1e-12, atol=1e-12)
-    assert not layer._masked.get((False, (True, False)))
 
 
 def test_a_step_alone():
@@ -214,7 +214,7 @@ def test_a_step_compiles_nothing_new():
     state = None
     for _ in range(3):
         _, state = layer.step(drawn(4, 2), state, reset=[1, 0, 0, 1])
-    assert layer._masked == {}
+    assert not _masked.get(layer._stack)
 
 
 def test_a_layer_without_them_is_as_it_was():
@@ -230,7 +230,7 @@ def test_a_layer_without_them_is_as_it_was():
     assert not any(set(MASKS) & set(each.names) for each in own)
     assert layer.explain() == "c: compiled kernels"
     assert set(layer.state_dict()) == set(small(cells.text("gru")).state_dict())
-    assert len(layer._masked) == 3
+    assert len(_masked[layer._stack]) == 3
     again = pickle.loads(pickle.dumps(layer))
     for other in (again, copy.deepcopy(layer)):
         torch.testing.assert_close(

@@ -84,10 +84,16 @@ def run_layer(
     frozen: Frozen | None = None,
 ) -> Found:
     """Outputs (T, B, size) in the order of the returns, final states (1, B, size); none is zero."""
+    return run_stack(layer.stack, lead, with_states(layer, lead, arrays, state), frozen)
+
+
+def with_states(
+    layer: Layer, lead: Lead, arrays: Sequence[Tensor], state: Mapping[str, Tensor]
+) -> list[Tensor | None]:
+    """What the stack of a layer is given: its arrays, and the states before the first step."""
     if layer.cell.initial:
         state = {**_started(layer, lead, arrays, state), **state}
-    before = [state[key][None] if key in state else None for key in layer.states]
-    return run_stack(layer.stack, lead, (*arrays, *before), frozen)
+    return [*arrays, *(state[key][None] if key in state else None for key in layer.states)]
 
 
 def _started(

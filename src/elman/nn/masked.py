@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from elman.backends import torch_
@@ -22,13 +24,21 @@ Kind = tuple[bool, bool]  # whether a kernel knows of lengths, and of resets
 class Masks:
     """Which steps count, and before which one a sequence begins anew: (T, B) of True and False."""
 
-    within: Tensor | None
+    steps: int
+    ends: Tensor | None  # how many steps of each sequence count
     anew: Tensor | None
+    lengths: np.ndarray[Any, Any] | None = None  # the same, where there are numbers to look at
 
     @property
     def kind(self) -> Kind:
         """What the kernels must know: the first step's resets change only what they start from."""
-        return self.within is not None, self.anew is not None and len(self.anew) > 1
+        return self.ends is not None, self.anew is not None and len(self.anew) > 1
+
+    @cached_property
+    def within(self) -> Tensor:
+        """Which steps count."""
+        assert self.ends is not None
+        return torch.arange(self.steps, device=self.ends.device)[:, None] < self.ends
 
     def words(self, layer: Layer, like: Tensor) -> dict[str, Tensor]:
         """The streams of `passes.masking` that a layer reads, by their names, in its dtype."""
@@ -40,7 +50,6 @@ class Masks:
         return found
 
     def _over(self, name: str) -> Tensor:
-        assert self.within is not None
         over = next(over for over, n in WITHIN.items() if n.attr.name == name)
         return self.within if over == "tb" else self.within.any(1 if over == "t" else 0)
 
@@ -48,6 +57,16 @@ class Masks:
         """Whether the next step begins a sequence."""
         assert self.anew is not None
         return torch.cat([self.anew[1:], torch.zeros_like(self.anew[:1])])
+
+    def without(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The states given, (layers, B, size), zero for what begins at the first step."""
+        if self.anew is None:
+            return {**state}
+        begins = self.anew[0]
+        return {
+            key: torch.where(begins.reshape(-1, *[1] * (given.dim() - 2)), 0, given)
+            for key, given in state.items()
+        }
 
     def begun(
         self,
@@ -88,16 +107,17 @@ class Marks:
         self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device
     ) -> Masks:
         """The masks of these T steps of B sequences; E428 and E429 where there are none such."""
-        within = anew = None
+        ends = anew = seen = None
         if self.lengths is not None:
-            given = check_lengths(self.lengths, lead, batched) if _seen() else self.lengths
-            lengths = torch.as_tensor(given, device=device).reshape(-1)
-            within = torch.arange(lead[0], device=device)[:, None] < lengths
+            seen = check_lengths(self.lengths, lead, batched) if _seen() else None
+            given = self.lengths if seen is None else seen
+            ends = torch.as_tensor(given, device=device).reshape(-1)
         if self.reset is not None:
             anew = self._anew(lead, batched, batch_first, device)
-            if within is not None:  # behind the length nothing begins
-                anew = anew & within
-        return Masks(within, anew)
+        found = Masks(lead[0], ends, anew, seen)
+        if ends is None or anew is None:
+            return found
+        return replace(found, anew=anew & found.within)  # behind the length nothing begins
 
     def _anew(
         self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device

@@ -16,7 +16,7 @@ from elman.errors import ShapeProblem
 from elman.ir.sizes import number
 from elman.nn import drawn
 from elman.nn.frozen import CanFreeze, Frozen
-from elman.nn.fused import explained, pack, run_layer, run_stack
+from elman.nn.fused import Found, explained, pack, run_stack, with_states
 from elman.nn.given import (
     Form,
     as_cell,
@@ -26,8 +26,9 @@ from elman.nn.given import (
     constant_tensors,
     remat_steps,
 )
-from elman.nn.layers import Layer, stacked
-from elman.nn.masked import Kind, Marks, with_masks
+from elman.nn.layers import Layer, Stack, Tensors, stacked
+from elman.nn.masked import Marks, Masks
+from elman.nn.piled import run_masked
 from elman.nn.stack import main_input, plan_sizes
 from elman.passes.randomness import WORDS, evaluation, training
 
@@ -125,7 +126,6 @@ class Recurrent(CanFreeze):
         self._drawn = [
             Layer(chance, sizes, (*names, *WORDS), *kept) for sizes in planned if cell.random
         ]
-        self._masked: dict[tuple[bool, Kind], list[Layer]] = {}
         self._weights = [(k, n) for k in range(len(planned)) for n in names[len(cell.inputs) :]]
         # in one call, but where torch computes the first state or spreads what the next layer reads
         is_simple = not average.initial and average.value(average.returns[0]).over == "tb"
@@ -170,7 +170,8 @@ class Recurrent(CanFreeze):
         """Output and final state; the output is a tuple where the cell returns several names.
 
         `lengths`, B whole numbers: behind the length of a sequence its output is 0 whatever `x`
-        holds there, and its final state is that of its last step. Where `reset`, (T, B) or with
+        holds there, and its final state is that of its last step. What is behind the lengths takes
+        little time, in whatever order the sequences are. Where `reset`, (T, B) or with
         batch_first (B, T), is true, a sequence begins anew before that step, whatever state is
         given.
         """
@@ -190,12 +191,9 @@ class Recurrent(CanFreeze):
         seeds = drawn.seeds(before, self.num_layers, marks.is_step) if chance else None
         layers, masks = self._layers if seeds is None else self._drawn, None
         if marks.is_said:
-            like = self._like(inputs)
-            masks = marks.checked(lead, batched, batch_first, like.device)
-            layers = self._with_masks(layers, chance, masks.kind)
-            inputs |= masks.words(layers[0], like)
-        elif seeds is None and self._is_simple():
-            return self._at_once(inputs, before, lead, (batched, batch_first))
+            masks = marks.checked(lead, batched, batch_first, self._like(inputs).device)
+        if seeds is None and self._is_simple():
+            return self._at_once(inputs, before, lead, (batched, batch_first), masks)
         finals: list[tuple[Tensor, ...]] = []
         outputs: tuple[Tensor, ...] = ()
         for k, layer in enumerate(layers):
@@ -205,7 +203,8 @@ class Recurrent(CanFreeze):
             own: Mapping[str, Tensor] = {n: s[k] for n, s in before.items() if n in layer.states}
             if masks is not None:
                 own = masks.begun(layer, lead, arrays, own)
-            outputs, final = run_layer(layer, lead, arrays, own, self._frozen)
+            given = with_states(layer, lead, arrays, own)
+            outputs, final = self._found(layer.stack, lead, given, masks)
             finals.append(final)
             if k + 1 < self.num_layers:
                 below = outputs[0]
@@ -222,14 +221,20 @@ class Recurrent(CanFreeze):
         return self._stack is not None and not (self.dropout and self.training)
 
     def _at_once(
-        self, inputs: State, before: State, lead: tuple[int, int], form: tuple[bool, bool]
+        self,
+        inputs: State,
+        before: State,
+        lead: tuple[int, int],
+        form: tuple[bool, bool],
+        masks: Masks | None,
     ) -> tuple[Any, State]:
         """All layers in one call."""
         assert self._stack is not None
         given = [inputs[name] for name in self.cell.inputs]
         given += [self._array(name, k, inputs) for k, name in self._weights]
+        before = before if masks is None else masks.without(before)
         states = [before.get(key) for key in self._stack.states]
-        outputs, finals = run_stack(self._stack, lead, [*given, *states], self._frozen)
+        outputs, finals = self._found(self._stack, lead, [*given, *states], masks)
         after = dict(zip(self._stack.states, finals, strict=True))
         return self._shape_out(outputs, *form), _rows(after, form[0])
 
@@ -241,13 +246,13 @@ class Recurrent(CanFreeze):
             after[name] = torch.cat(layers) if len(layers) > 1 else layers[0]
         return after
 
-    def _with_masks(self, layers: list[Layer], chance: bool, kind: Kind) -> list[Layer]:
-        """The layers with masks of this kind, made on first use."""
-        if not any(kind):
-            return layers
-        if (chance, kind) not in self._masked:
-            self._masked[chance, kind] = [with_masks(layer, kind) for layer in layers]
-        return self._masked[chance, kind]
+    def _found(
+        self, stack: Stack, lead: tuple[int, int], given: Tensors, masks: Masks | None
+    ) -> Found:
+        """Outputs and final states of layers in one call."""
+        if masks is None:
+            return run_stack(stack, lead, given, self._frozen)
+        return run_masked(stack, lead, given, masks, self._frozen)
 
     def _given(
         self, x: Tensor | None, state: State | None, others: State, batch_first: bool

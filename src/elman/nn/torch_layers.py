@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from elman.cell import Cell, published
 from elman.library import cells
 from elman.nn.frozen import CanFreeze, Frozen
-from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused
+from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
 from elman.nn.given import remat_steps
 from elman.nn.layers import Layer, Lead, Place, Stack
+from elman.nn.packed import Packing
+from elman.nn.piled import run_packed
 from elman.nn.torch_own import OnTorchs, served
 
 Tensor: TypeAlias = torch.Tensor
@@ -93,7 +96,11 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
 
     def _run(self, input: Any, hx: Any) -> Found | None:
         """The output and the final states; None where torch's own layer must serve, or refuse."""
-        if torch.compiler.is_compiling() or type(input) not in PLAIN:
+        if torch.compiler.is_compiling():
+            return None
+        if isinstance(input, PackedSequence):
+            return self._run_packed(input, hx)
+        if type(input) not in PLAIN:
             return None
         x, before, axes = input, hx, input.dim()
         if axes == 2:
@@ -109,7 +116,30 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
             return output.transpose(0, 1), states
         return output.squeeze(1), tuple([state.squeeze(1) for state in states])
 
-    def _found(self, x: Tensor, hx: Sequence[Tensor] | None) -> Found | None:
+    def _run_packed(self, input: PackedSequence, hx: Any) -> tuple[Any, Any] | None:
+        """The same for a packed sequence."""
+        data, order = input.data, input.sorted_indices
+        if why_not((data, *self._weights())) is not None or data.dim() != 2 or not len(data):
+            return None
+        packing = Packing.of(input)
+        try:
+            before = hx if hx is None or order is None else [s.index_select(1, order) for s in hx]
+        except (AttributeError, IndexError, RuntimeError):  # torch has words for it
+            return None
+        found = self._found(packing.padded(data), before, packing)
+        if found is None:
+            return None
+        states = found[1]
+        if order is not None:
+            states = tuple([state.index_select(1, input.unsorted_indices) for state in states])
+        output = PackedSequence(
+            packing.packed(found[0]), input.batch_sizes, order, input.unsorted_indices
+        )
+        return output, states
+
+    def _found(
+        self, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None = None
+    ) -> Found | None:
         """The same for x (T, B, input_size) and states (layers, B, hidden_size)."""
         stack = self._stack or self._prepare()
         steps, rows, width = x.shape
@@ -124,12 +154,15 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
             whole = (self.num_layers, rows, self.hidden_size)
             if any(type(state) not in PLAIN or state.shape != whole for state in hx):
                 return None
-        if self._frozen is not None and not is_transformed():
-            found = run_fused(stack, (steps, rows), given, self._frozen)
-            return None if found is None else (found[0][0], found[1])
-        run = composite if is_transformed() else run_fused
+        run: Any
+        if packing is not None:
+            run = functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
+        elif self._frozen is not None and not is_transformed():
+            run = functools.partial(run_fused, frozen=self._frozen)
+        else:
+            run = composite if is_transformed() else run_fused
         if self.dropout and self.training and self.num_layers > 1:
-            return self._with_dropout(run, (steps, rows), given)
+            return self._with_dropout(run, (steps, rows), given, packing)
         found = run(stack, (steps, rows), given)
         return None if found is None else (found[0][0], found[1])
 
@@ -149,7 +182,9 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         if stack is not None:
             pack(frozen, stack, (None, *self._weights(), *stack.no_states))
 
-    def _with_dropout(self, run: Any, lead: Lead, given: Given) -> Found | None:
+    def _with_dropout(
+        self, run: Any, lead: Lead, given: Given, packing: Packing | None
+    ) -> Found | None:
         """Layer by layer, with dropout on the output of each but the last, drawn as torch does."""
         finals = []
         remat = remat_steps(self.remat)
@@ -165,7 +200,9 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
             (below,), final = found
             finals.append(final)
             if k + 1 < self.num_layers:
+                below = below if packing is None else packing.packed(below)
                 below = torch.nn.functional.dropout(below, self.dropout)
+                below = below if packing is None else packing.padded(below)
         assert below is not None
         return below, tuple(torch.cat(each) for each in zip(*finals, strict=True))
 
@@ -196,7 +233,7 @@ class RNN(_OnKernels, torch.nn.RNN):
     (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]))
 
     With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    packed sequences, float16 and other devices are served by torch's own.
+    float16 and other devices are served by torch's own.
     """
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -217,7 +254,7 @@ class GRU(_OnKernels, torch.nn.GRU):
     (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
 
     With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    packed sequences, float16 and other devices are served by torch's own.
+    float16 and other devices are served by torch's own.
     """
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -240,7 +277,7 @@ class LSTM(_OnKernels, torch.nn.LSTM):
     (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
 
     With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    packed sequences, projections, float16 and other devices are served by torch's own.
+    projections, float16 and other devices are served by torch's own.
     """
 
     def forward(self, input: Any, hx: Any = None) -> Any:

@@ -1,0 +1,89 @@
+"""Torch's packed sequences: step behind step, of each those sequences that have it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.nn.layers import Lead, Tensor
+from elman.nn.masked import Masks
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """How many sequences each step has: never more than the step before."""
+
+    sizes: np.ndarray[Any, Any]
+
+    @staticmethod
+    def of(packed: PackedSequence) -> Packing:
+        """That of a packed sequence."""
+        return Packing(packed.batch_sizes.numpy())
+
+    @property
+    def lead(self) -> Lead:
+        """The number of steps and of sequences."""
+        return len(self.sizes), int(self.sizes[0])
+
+    @functools.cached_property
+    def runs(self) -> list[tuple[slice, int, slice]]:
+        """Steps of as many sequences each, how many these are, and where they lie in the data."""
+        ends = [0, *(np.flatnonzero(np.diff(self.sizes)) + 1).tolist(), len(self.sizes)]
+        found, first = [], 0
+        for start, stop in itertools.pairwise(ends):
+            rows = int(self.sizes[start])
+            last = first + (stop - start) * rows
+            found.append((slice(start, stop), rows, slice(first, last)))
+            first = last
+        return found
+
+    def masks(self) -> Masks:
+        """The same as what a layer is told of lengths."""
+        lengths = np.searchsorted(-self.sizes, -np.arange(self.lead[1]))
+        return Masks(self.lead[0], torch.from_numpy(lengths), None, lengths)
+
+    def padded(self, data: Tensor) -> Tensor:
+        """(T, B, ...), 0 behind the end of each sequence."""
+        found: Tensor = _Padded.apply(data, self)
+        return found
+
+    def packed(self, whole: Tensor) -> Tensor:
+        """The data of (T, B, ...)."""
+        found: Tensor = _Packed.apply(whole, self)
+        return found
+
+
+class _Padded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, data: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
+        ctx.packing = packing
+        found = data.new_zeros((*packing.lead, *data.shape[1:]))
+        for steps, rows, at in packing.runs:
+            own = found[steps, :rows]
+            own.copy_(data[at].view(own.shape))
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        return _Packed.apply(grad, ctx.packing), None
+
+
+class _Packed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
+        ctx.packing = packing
+        found = whole.new_empty((int(packing.sizes.sum()), *whole.shape[2:]))
+        for steps, rows, at in packing.runs:
+            own = whole[steps, :rows]
+            found[at].view(own.shape).copy_(own)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        return _Padded.apply(grad, ctx.packing), None
