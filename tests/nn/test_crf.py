@@ -479,7 +479,8 @@ def test_types_with_hyphens_and_labels_without_a_type():
 
 def test_no_path_is_an_error_only_where_there_is_none():
     crf = CRF(2, allowed=[[0, 1], [0, 0]])  # of at most two steps
-    assert crf.decode(torch.zeros(2, 2, 2), lengths=[1, 2]) == [[0], [0, 1]]
+    first = torch.tensor([1.0, 0.0]).expand(2, 2, 2)
+    assert crf.decode(first, lengths=[1, 2]) == [[0], [0, 1]]
     calls = (crf.decode, crf.viterbi, crf.log_partition, crf.marginals, crf.sample)
     for call in (*calls, crf.pairwise_marginals):
         with pytest.raises(ElmanError, match="sequence 1 has 3 steps, and no path"):

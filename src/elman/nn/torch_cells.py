@@ -10,7 +10,7 @@ from torch.nn.modules.rnn import RNNCellBase
 
 from elman.backends.c_run import thread_count
 from elman.backends.interpret import USER
-from elman.nn.calls import DTYPES, At, Call, ForwardPlanner
+from elman.nn.calls import At, Call, ForwardPlanner
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, why_not_now
 from elman.nn.kernels import PLANS, StackKernels, kernels_of
@@ -22,6 +22,7 @@ States: TypeAlias = tuple[Tensor, ...]
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 OWN_STEPS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
+SERVED = (torch.float32, torch.float64)  # in others torch's own step runs
 ARGUMENTS = ("input_size", "hidden_size", "bias", "nonlinearity")
 
 
@@ -69,7 +70,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
             return None
         states = stack.no_states if hx is None else hx
         after = (rows, self.hidden_size) if axes == 2 else (self.hidden_size,)
-        if len(states) != len(stack.states) or input.dtype not in DTYPES:
+        if len(states) != len(stack.states) or input.dtype not in SERVED:
             return None
         return self._found(stack, (input, *self._weights(), *states), rows, after)
 
@@ -157,11 +158,13 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
 
     def _pack(self, frozen: Frozen) -> None:
         stack = self._stack or self._prepare()
-        if stack is not None and self.weight_ih.dtype in DTYPES:
+        if stack is not None and self.weight_ih.dtype in SERVED:
             pack(frozen, stack, (None, *self._weights(), *stack.no_states))
 
     def explain(self) -> str:
         """Which code runs this cell on enough rows, and why not the compiled kernels."""
+        if self.weight_ih.dtype not in SERVED:
+            return f"torch: dtype {self.weight_ih.dtype}: a step has kernels of float32 and float64"
         return explained(self._weights(), self.is_frozen)
 
     def __getstate__(self) -> dict[str, Any]:
