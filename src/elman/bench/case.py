@@ -100,12 +100,13 @@ class Given:
         return cls(**groups)
 
 
-def draw(case: Case, cell: Cell, positive: bool = False) -> Given:
+def draw(case: Case, cell: Cell, positive: bool = False, attempt: int = 0) -> Given:
     """Numbers for a case, the same whenever asked; weights uniform within 1/sqrt(fan-in).
 
     `positive` draws vectors between 1/4 and 3/4: some cells divide by them or take their root.
+    Every further `attempt` draws others.
     """
-    random = np.random.default_rng(zlib.crc32(case.key.encode()))
+    random = np.random.default_rng((zlib.crc32(case.key.encode()), attempt))
     typed = cell.typed
     shapes = {
         name: tuple(number(size, case.sizes) for size in typed.shape(name))

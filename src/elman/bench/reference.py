@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from elman import ir
 from elman.backends import interpret
 from elman.backends.numpy_ import NUMPY
 from elman.bench.case import Array, Arrays, Case, Given
 from elman.cell import Cell
-from elman.ir import Node
 from elman.ir.sizes import number
 from elman.passes.randomness import evaluation
 
@@ -26,34 +26,43 @@ def reference(case: Case, cell: Cell, given: Given) -> Arrays:
 
 
 def _reference(case: Case, cell: Cell, given: Given) -> Arrays:
-    typed = evaluation(cell.typed.cell)
-    if typed.initial:
+    if evaluation(cell.typed.cell).initial:
         return _by_the_cell(case, cell, given)
-    leaves = {n.attr.name: n for n in typed.leaves if n.attr.role in interpret.USER}
-    arrays = {**given.inputs, **given.weights, **given.constants}
-    spread = {
-        name: interpret.expand(n.over, arrays[name].astype(np.float64))
-        for name, n in leaves.items()
-    }
-    state = {
-        key: np.zeros((1, case.batch, *(number(s, case.sizes) for s in cell.typed.shape(key))))
-        for key in cell.states
-    }
-    run = (typed, spread, state)
+    run = placed(case, cell, given)
     outputs, _ = interpret.forward(*run, QUICK, case.sizes, case.steps, cell.returns)
     lead = case.steps, case.batch
     found = {name: np.broadcast_to(a, lead + a.shape[2:]) for name, a in outputs.items()}
     if not case.is_training:
         return found
-    last = {key: np.zeros_like(a) for key, a in state.items()}
+    last = {key: np.zeros_like(a) for key, a in run[2].items()}
     above = {name: a.astype(np.float64) for name, a in given.cotangents.items()}
     gradients, _ = interpret.gradients(*run, above, last, QUICK, case.sizes, case.steps)
-    return found | _of_what_is_learned(cell, gradients, leaves)
+    return found | _of_what_is_learned(cell, gradients)
 
 
-def _of_what_is_learned(cell: Cell, gradients: Arrays, leaves: Mapping[str, Node]) -> Arrays:
+def placed(case: Case, cell: Cell, given: Given) -> tuple[ir.Cell, Arrays, Arrays]:
+    """What runs, its arrays in float64 with axes of time and batch, and states that are zero."""
+    typed = evaluation(cell.typed.cell)
+    arrays = {**given.inputs, **given.weights, **given.constants}
+    spread = {
+        name: interpret.expand(n.over, arrays[name].astype(np.float64))
+        for name, n in _leaves(cell).items()
+    }
+    state = {
+        key: np.zeros((1, case.batch, *(number(s, case.sizes) for s in cell.typed.shape(key))))
+        for key in cell.states
+    }
+    return typed, spread, state
+
+
+def _leaves(cell: Cell) -> dict[str, ir.Node]:
+    typed = evaluation(cell.typed.cell)
+    return {n.attr.name: n for n in typed.leaves if n.attr.role in interpret.USER}
+
+
+def _of_what_is_learned(cell: Cell, gradients: Arrays) -> Arrays:
     """The gradients of inputs and weights without the axes over which these do not vary."""
-    found = {}
+    found, leaves = {}, _leaves(cell)
     for name in learned(cell):
         axes = tuple(k for k, axis in enumerate("tb") if axis not in leaves[name].over)
         found[f"d_{name}"] = gradients[f"d_{name}"].squeeze(axes)
@@ -77,7 +86,7 @@ def _by_the_cell(case: Case, cell: Cell, given: Given) -> Arrays:
     return found
 
 
-def _contract(n: Node, args: list[Array], sizes: Sizes) -> Array:
+def _contract(n: ir.Node, args: list[Array], sizes: Sizes) -> Array:
     """Matrix products through BLAS, which einsum does not ask."""
     if n.attr in ("ij,j->i", "ij,i->j") and args[0].shape[:2] == (1, 1):
         matrix = args[0][0, 0]
