@@ -7,7 +7,7 @@ import pytest
 
 from elman import Cell
 from elman.backends import c_run
-from elman.backends.through_time import gathered, in_order, loop_groups
+from elman.backends.through_time import loop_of
 from elman.library import cells as library
 from elman.passes.derive import derive
 from elman.passes.masking import masked
@@ -93,8 +93,10 @@ def plans(cell):
     return found.forward, found.backward
 
 
-def runs_through(plan):
-    return in_order(loop_groups(plan), plan.carries) is not None
+def gathered(plan):
+    """The plan with its prologue in the loop, or None."""
+    found = loop_of(plan).plan
+    return None if found is plan else found
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -114,14 +116,14 @@ def test_each_runs_through_a_block(name):
     # products of what varies over less than time and batch stay before the loop
     assert (found is None) == (name == "varying_over_less")
     assert found is None or not found.prologue
-    assert all(runs_through(gathered(plan) or plan) for plan in (forward, backward))
+    assert all(loop_of(plan).through_time for plan in (forward, backward))
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_hears_others_goes_step_by_step(name):
     for plan in plans(Cell(OTHERS[name])):
         assert gathered(plan) is None
-        assert not runs_through(plan)
+        assert not loop_of(plan).through_time
 
 
 def test_of_the_library():

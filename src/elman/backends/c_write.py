@@ -17,7 +17,7 @@ from elman.backends.c_layout import Buffer, Home, Layout, Store
 from elman.backends.c_loop_write import Call, Stage, write_loop
 from elman.backends.c_names import Namer
 from elman.backends.groups import Group, arrange, bundles, stored
-from elman.backends.through_time import gathered, in_order, loop_groups, scan_roots
+from elman.backends.through_time import loop_of, scan_roots
 from elman.ir import Node, Plan, Value, topological
 
 STAGES = ("invariant", "prologue", "scan", "epilogue", "final")  # the totals are sums, no groups
@@ -89,10 +89,10 @@ class _Writer:
         comments: Mapping[str, str],
         halves: Collection[str] | None,
     ) -> None:
-        self.plan, self.prefix, self.comments = gathered(plan) or plan, prefix, comments
-        plan, self.halves = self.plan, halves
+        self.loop = loop_of(plan)
+        self.plan = plan = self.loop.plan
+        self.prefix, self.comments, self.halves = prefix, comments, halves
         self.layout = Layout(plan, prefix, halves is not None)
-        self.ordered = in_order(loop_groups(plan), plan.carries)
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
         self.packs: dict[tuple[Node, ...], str] = {}  # products side by side -> field
@@ -107,16 +107,14 @@ class _Writer:
         functions = [text for stage in stages for text in stage.functions]
         if self.halves is not None:
             layout.halve(self.halves, [*functions, *totals])
-        loop = write_loop(layout, stages, totals, through_time=self.ordered is not None)
+        loop = write_loop(layout, stages, totals, through_time=self.loop.through_time)
         text = "\n".join([layout.struct(), *functions, loop])
         return Program(self.prefix, text, tuple(layout.buffers), layout.sizes, layout.outputs)
 
     def _stage(self, name: str) -> Stage:
         values: tuple[Value, ...] = getattr(self.plan, name)
         roots = self._roots(name)
-        groups = (self.ordered if name == "scan" else None) or arrange(
-            roots, every_row=name == "scan"
-        )
+        groups = self.loop.groups if name == "scan" else arrange(roots)
         kept = stored(groups, roots)
         stores: dict[Node, list[Store]] = {n: [] for n in kept}
         for carry in self.plan.carries if name == "scan" else ():
@@ -158,7 +156,7 @@ class _Writer:
                 for products in map(bundle.matrices, range(len(bundle.vectors))):
                     self.packs[products] = self.layout.pack(products)
         frozen = {n: tuple(found) for n, found in stores.items()}
-        whole_block = name != "scan" or self.ordered is not None
+        whole_block = name != "scan" or self.loop.through_time
         scope = Scope(
             self.prefix,
             "m" if whole_block else "my->B == 1 ? 0 : m",

@@ -9,14 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from elman.backends.groups import LANE, Group, arrange
 from elman.ir import Carry, Node, Plan, Value, topological
 from elman.ir.node import substitute
 
 
-def gathered(plan: Plan) -> Plan | None:
-    """The plan with its prologue in the loop, where both run through time as tiles."""
+class Loop(NamedTuple):
+    """A plan, the groups of its loop over time, and whether they run through a block of time."""
+
+    plan: Plan
+    groups: tuple[Group, ...]
+    through_time: bool
+
+
+def loop_of(plan: Plan) -> Loop:
+    """The loop of a plan; its prologue is in it where both run through time as tiles."""
+    groups = _arranged(plan)
+    ordered = _in_order(groups, plan.carries)
+    if ordered is None:
+        return Loop(plan, groups, False)
+    return _gathered(plan) or Loop(plan, ordered, True)
+
+
+def _gathered(plan: Plan) -> Loop | None:
     later = [*plan.epilogue, *plan.totals, *plan.final]
     read = {*topological(v.node for v in later)}
     named = {name for _, name in plan.outputs}
@@ -30,8 +47,8 @@ def gathered(plan: Plan) -> Plan | None:
     found = replace(
         plan, carries=carries, prologue=shared, scan=(*kept, *scan), labels=tuple(labels)
     )
-    groups = in_order(loop_groups(found), carries)
-    return found if groups and all(map(_is_even, groups)) else None
+    groups = _in_order(_arranged(found), carries)
+    return Loop(found, groups, True) if groups and all(map(_is_even, groups)) else None
 
 
 def _is_even(group: Group) -> bool:
@@ -44,12 +61,11 @@ def scan_roots(plan: Plan) -> list[Node]:
     return [v.node for v in plan.scan] + [c.next for c in plan.carries]
 
 
-def loop_groups(plan: Plan) -> tuple[Group, ...]:
-    """The groups of the loop over time."""
+def _arranged(plan: Plan) -> tuple[Group, ...]:
     return arrange(scan_roots(plan), every_row=True)
 
 
-def in_order(groups: Iterable[Group], carries: Iterable[Carry]) -> tuple[Group, ...] | None:
+def _in_order(groups: Iterable[Group], carries: Iterable[Carry]) -> tuple[Group, ...] | None:
     """The groups in an order in which each runs through a block of time; None if there is none."""
     waiting, done = list(groups), list[Group]()
     home = {n: group for group in waiting for n in group.nodes}
