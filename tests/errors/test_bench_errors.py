@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +23,7 @@ from elman.bench.measure import Measurer, Plan  # noqa: E402
 from elman.bench.results import Results  # noqa: E402
 from elman.cli import main  # noqa: E402
 from tests.bench.near import NearCrew, small_case  # noqa: E402
+from tests.errors.golden import assert_golden  # noqa: E402
 
 SHAPE = ["--input", "4", "--hidden", "8", "--batch", "2"]
 
@@ -100,12 +99,7 @@ def test_the_message_is_the_golden_one(name, tmp_path, monkeypatch, capsys):
     error = caught.value
     got = f"{error.code if isinstance(error, SystemExit) else error}\n"
     assert capsys.readouterr().out == ""
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(got, "utf-8")
-    expected = path.read_text("utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    assert_golden(FOLDER / f"{name}.txt", got)
     assert f"[{name[:4]}]" in got.splitlines()[0]
 
 

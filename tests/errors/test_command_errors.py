@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 import shlex
 import sys
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from elman.cli import main
+from tests.errors.golden import assert_golden
 
 FOLDER = Path(__file__).parent / "command"
 FILES = {
@@ -110,12 +109,7 @@ def message(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 def test_the_message_is_the_golden_one(name, tmp_path, monkeypatch, capsys):
     got = message(MISTAKES[name], tmp_path, monkeypatch)
     assert capsys.readouterr().out == "", "nothing is printed before the mistake is found"
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(got, "utf-8")
-    expected = path.read_text("utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    assert_golden(FOLDER / f"{name}.txt", got)
     assert f"[{name[:4]}]" in got.splitlines()[0]
 
 

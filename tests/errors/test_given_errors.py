@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from elman import Cell
 from elman.cell.same import same
 from elman.errors import ElmanError
 from elman.library import cells
+from tests.errors.golden import assert_golden
 
 FOLDER = Path(__file__).parent / "given"
 ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
@@ -212,12 +211,7 @@ def message(mistake: Callable[[], object]) -> str:
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_message_is_the_golden_one(name):
     got = message(MISTAKES[name])
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(got, "utf-8")
-    expected = path.read_text("utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    assert_golden(FOLDER / f"{name}.txt", got)
     assert f"[{name[:4]}]" in got.splitlines()[0]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from elman import Cell
 from elman.errors import ElmanError
+from tests.errors.golden import assert_golden
 
 GOLDEN = sorted((Path(__file__).parent / "latex").glob("*.txt"))
 RULE = "\n----\n"
@@ -19,14 +18,11 @@ RULE = "\n----\n"
 @pytest.mark.filterwarnings("ignore::elman.errors.CellWarning")
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_the_message_is_the_golden_one(path):
-    text, expected = path.read_text("utf-8").split(RULE)
+    text, _ = path.read_text("utf-8").split(RULE)
     with pytest.raises(ElmanError) as caught:
         Cell.from_latex(text, name="notes")
     got = str(caught.value) + "\n"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(text + RULE + got, "utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    assert_golden(path, got, text + RULE)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from elman import sheets
 from elman.errors import ElmanError
+from tests.errors.golden import assert_golden
 
 GOLDEN = sorted((Path(__file__).parent / "sheet").glob("*.txt"))
 RULE = "----\n"
@@ -28,12 +27,8 @@ def message(text: str) -> str:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_the_message_is_the_golden_one(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text, _, expected = path.read_text("utf-8").rpartition(RULE)
-    got = message(text)
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(text + RULE + got, "utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    text, _, _ = path.read_text("utf-8").rpartition(RULE)
+    assert_golden(path, message(text), text + RULE)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
