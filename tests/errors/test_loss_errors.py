@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from elman import Cell
 from elman.errors import ElmanError
+from tests.errors.golden import assert_golden
 
 FOLDER = Path(__file__).parent / "losses"
 CELL = "h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = softmax(V @ h[t])\ns[t] = sum(h[t])"
@@ -65,10 +65,7 @@ def message(mistake: Callable[[], object]) -> str:
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_message_is_the_golden_one(name):
     got = message(MISTAKES[name])
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(got, "utf-8")
-    assert got == path.read_text("utf-8")
+    assert_golden(FOLDER / f"{name}.txt", got)
     assert f"[{name[:4]}]" in got.splitlines()[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ import elman
 from elman.cell import published
 from elman.errors import CellWarning
 from elman.library import Library
+from tests.errors.golden import assert_golden
 
 GOLDEN = sorted((Path(__file__).parent / "warnings").glob("*.txt"))
 RULE = "\n----\n"
@@ -29,11 +29,9 @@ def said(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_the_warning_is_the_golden_one(path):
-    text, expected = path.read_text("utf-8").split(RULE)
+    text, _ = path.read_text("utf-8").split(RULE)
     (warning,) = said(text)  # one oddity, one warning
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(text + RULE + warning + "\n", "utf-8")
-    assert warning + "\n" == expected
+    assert_golden(path, warning + "\n", text + RULE)
     assert f"[{path.stem[:4]}]" in warning
 
 
