@@ -1,9 +1,14 @@
 """Torch modules made from cells."""
 
+from elman.nn.attention import Attention
 from elman.nn.crf import CRF
 from elman.nn.ctc import ctc_beam, ctc_greedy
+from elman.nn.decoder import Decoder
+from elman.nn.encoder_decoder import Bridge, Encoder, EncoderDecoder
 from elman.nn.memory import release_memory
+from elman.nn.pool import Pool, ReadOut
 from elman.nn.recurrent import Recurrent
+from elman.nn.search import Generated, Search
 from elman.nn.torch_cells import GRUCell, LSTMCell, RNNCell
 from elman.nn.torch_layers import GRU, LSTM, RNN
 
@@ -12,10 +17,19 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
+    "Bridge",
+    "Decoder",
+    "Encoder",
+    "EncoderDecoder",
     "GRUCell",
+    "Generated",
     "LSTMCell",
+    "Pool",
     "RNNCell",
+    "ReadOut",
     "Recurrent",
+    "Search",
     "ctc_beam",
     "ctc_greedy",
     "release_memory",

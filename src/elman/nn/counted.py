@@ -1,0 +1,73 @@
+"""Which steps of padded sequences count, from their lengths or from a mask."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import torch
+
+from elman.backends.masks import check_lengths
+from elman.errors import NameProblem
+
+Tensor: TypeAlias = torch.Tensor
+Lead: TypeAlias = tuple[int, int]
+RULE = "A mask is True or 1 at each step that counts, else False or 0."
+
+
+def counted(
+    lead: Lead, lengths: Any, mask: Any, device: torch.device, *, is_turned: bool = False
+) -> Tensor | None:
+    """(T, B) of True and False; None where every step counts. A turned mask is (B, T).
+
+    >>> counted((3, 2), [3, 1], None, torch.device("cpu")).int().tolist()
+    [[1, 1], [1, 0], [1, 0]]
+
+    Errors: E428 for lengths that are none, E415 for a mask that is none.
+    """
+    if lengths is None and mask is None:
+        return None
+    if lengths is not None and mask is not None:
+        raise NameProblem(
+            "E415", "lengths and a mask are both given", rule=RULE, fix="Give one of the two."
+        )
+    if lengths is not None:
+        given = check_lengths(lengths, lead, True) if is_seen() else lengths
+        ends = torch.as_tensor(given, device=device)
+        return torch.arange(lead[0], device=device)[:, None] < ends
+    return _mask(lead, mask, device, is_turned)
+
+
+def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tensor:
+    try:
+        found = torch.as_tensor(mask, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        what = f"the mask is {type(mask).__name__}, no array of True and False"
+        raise NameProblem("E415", what, rule=RULE) from None
+    shape = lead[::-1] if is_turned else lead
+    if tuple(found.shape) != shape:
+        axes = "(B, T)" if is_turned else "(T, B)"
+        fix = "Exchange its axes: mask.T." if tuple(found.shape) == shape[::-1] else None
+        headline = f"the mask is {tuple(found.shape)}, and {axes} is {shape}"
+        raise NameProblem("E415", headline, rule=RULE, fix=fix)
+    if found.dtype is not torch.bool and is_seen() and not ((found == 0) | (found == 1)).all():
+        fix = "As in mask=(tokens != padding)."
+        raise NameProblem("E415", "the mask holds other numbers than 0 and 1", rule=RULE, fix=fix)
+    return (found.T if is_turned else found) != 0
+
+
+def is_seen() -> bool:
+    """Whether there are numbers to look at: not while torch traces a call."""
+    transformed = torch._C._are_functorch_transforms_active()
+    return not (torch.compiler.is_compiling() or transformed)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax over the last axis; what does not count has weight 0, and where nothing does, all.
+
+    >>> masked_softmax(torch.tensor([0.0, 0.0, 9.0]), torch.tensor([True, True, False]))
+    tensor([0.5000, 0.5000, 0.0000])
+    """
+    if mask is None:
+        return scores.softmax(-1)
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0.0)

@@ -1,0 +1,415 @@
+"""One to many: a layer that writes a sequence, each step reading what the step before wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+
+from elman.errors import NameProblem, ShapeProblem
+from elman.nn.attention import Attention, Memory
+from elman.nn.counted import is_seen
+from elman.nn.driven import Inputs, check_driven, is_batch_first, kind_of, rows_of
+from elman.nn.generation import written
+from elman.nn.given import check_tensor
+from elman.nn.search import Generated, Search, Writing
+
+Tensor: TypeAlias = torch.Tensor
+Found: TypeAlias = tuple[Tensor, Any, Tensor | None]
+
+
+class Carry(NamedTuple):
+    """What one step of a decoder hands to the next."""
+
+    state: Any  # in the layer's own form
+    context: Tensor | None = None  # of the attention, where it is fed
+
+
+class Decoder(torch.nn.Module):
+    """A layer that writes a sequence: what it wrote last is what it reads next.
+
+    >>> embedding = torch.nn.Embedding(10, 8)
+    >>> decoder = Decoder(torch.nn.GRU(8, 16), embedding, start=0, end=1)
+    >>> targets = torch.randint(2, 10, (5, 3))  # (T, B)
+    >>> logits, state, _ = decoder(targets)  # each step reads the target before
+    >>> loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    >>> decoder.generate(state, max_steps=4).sequences.shape
+    torch.Size([4, 3])
+
+    Args:
+        layer: `Recurrent`, `RNN`, `LSTM`, `GRU`, or one of torch's layers or cells, one direction.
+            It reads embedding_dim numbers, and with input feeding the context behind them.
+        embedding: what a token is to the layer; None for a sequence of vectors, where the read-out
+            itself is read next, and the first step reads `start` or zeros.
+        output_size: of the read-out; the number of tokens, or what the layer reads, unless told.
+        attention: an `Attention` that asks `memory` with the layer's output; what is read out is
+            then tanh(W [output, context]), as Luong has it.
+        input_feeding: the layer reads the context of the step before too, 0 at the first.
+        read_out: a module of your own from the output, or [output, context], to the logits.
+        tie_weights: the read-out has the weights of the embedding.
+        start, end: the token that the first step reads, and the one that ends a sequence.
+
+    Sequences are (T, B), or (B, T) where the layer is batch_first, as is `memory`.
+
+    Errors: E218 where sizes clash, E413 to E419, each with its fix.
+
+    Source: Sutskever, Vinyals, Le, arXiv:1409.3215; Luong, Pham, Manning, arXiv:1508.04025;
+    tied weights: Press and Wolf, arXiv:1608.05859.
+    """
+
+    def __init__(
+        self,
+        layer: torch.nn.Module,
+        embedding: torch.nn.Embedding | None = None,
+        output_size: int | None = None,
+        *,
+        attention: Attention | None = None,
+        input_feeding: bool = False,
+        read_out: torch.nn.Module | None = None,
+        tie_weights: bool = False,
+        start: Any = None,
+        end: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._kind = kind_of(layer)
+        _check_layer(layer, attention, input_feeding, self._kind.size(layer))
+        self.layer, self.embedding, self.attention = layer, embedding, attention
+        self.input_feeding, self.start, self.end = input_feeding, start, end
+        self.batch_first = is_batch_first(layer)
+        context = 0 if attention is None else attention.key_size
+        self.context_size = context if input_feeding else 0
+        reads: Any = layer.input_size
+        self.value_size = reads - self.context_size  # of what a step wrote, as the layer reads it
+        tokens = None if embedding is None else embedding.num_embeddings
+        self.output_size = output_size or tokens or self.value_size
+        _check_sizes(self, embedding, tie_weights)
+        self.join, self.read_out = _read_out(self, context, read_out, tie_weights)
+
+    @property
+    def state_axis(self) -> int:
+        """The axis of a state on which the sequences lie."""
+        return self._kind.axis
+
+    def forward(
+        self,
+        targets: Tensor,
+        state: Any = None,
+        memory: Tensor | Memory | None = None,
+        *,
+        memory_lengths: Any = None,
+        memory_mask: Any = None,
+        teacher_forcing: float = 1.0,
+        start: Any = None,
+        generator: torch.Generator | None = None,
+        inputs: Inputs | None = None,
+    ) -> Found:
+        """What is said of each target: (logits (T, B, output_size), state, attention's weights).
+
+        Step t reads the target before, the first one `start`: logits and targets stand side by
+        side. A negative target, such as the -100 that `cross_entropy` ignores, is read as 0.
+
+        Each step of each sequence reads the target with the probability `teacher_forcing`, else
+        what the decoder itself wrote: its likeliest token, or its vector. With 1, and no input
+        feeding, all steps are one call of the layer. `inputs` are those of the cell by name.
+        """
+        p = _probability(teacher_forcing)
+        asked = self.prepare(memory, memory_lengths, memory_mask)
+        given = self._given(targets, start)
+        _one({"targets": given.shape[1], "the memory": len(asked.keys) if asked else None})
+        named = inputs or {}
+        if p == 1.0 and not self.input_feeding:
+            output, state = self._kind.run(self.layer, self._embedded(given), state, None, named)
+            features, weights = self._features(output.transpose(0, 1), asked)
+            logits = self.read_out(features).transpose(0, 1)
+            weights = None if weights is None else weights.transpose(0, 1)
+        else:
+            carry = Carry(state)
+            logits, weights, carry = self._by_steps(given, carry, asked, p, generator, named)
+            state = carry.state
+        if self.batch_first:
+            weights = None if weights is None else weights.transpose(0, 1)
+            return logits.transpose(0, 1), state, weights
+        return logits, state, weights
+
+    def _by_steps(
+        self,
+        given: Tensor,
+        carry: Carry,
+        memory: Memory | None,
+        p: float,
+        generator: torch.Generator | None,
+        inputs: Inputs,
+    ) -> tuple[Tensor, Tensor | None, Carry]:
+        """Step after step, each reading a target or what the step before wrote."""
+        features, logits, weights = [], [], []
+        token = given[0]
+        for t in range(len(given)):
+            feature, seen, carry = self.advance(token, carry, memory, inputs)
+            features.append(feature)
+            weights.append(seen)
+            if p == 1.0:
+                token = given[min(t + 1, len(given) - 1)]
+                continue
+            logits.append(self.read_out(feature))
+            if t + 1 < len(given):
+                where = given.device if generator is None else generator.device
+                told = torch.rand(given.shape[1], generator=generator, device=where) < p
+                own = logits[-1] if self.embedding is None else logits[-1].argmax(-1)
+                told = told.to(given.device).reshape(-1, *[1] * (own.dim() - 1))
+                token = torch.where(told, given[t + 1], own)
+        said = torch.stack(logits) if logits else self.read_out(torch.stack(features))
+        seen = [each for each in weights if each is not None]
+        return said, torch.stack(seen) if seen else None, carry
+
+    def advance(
+        self, token: Tensor, carry: Carry, memory: Memory | None, inputs: Inputs
+    ) -> tuple[Tensor, Tensor | None, Carry]:
+        """One step: what is read out of, (R, size), the weights (R, S), and what the next needs.
+
+        Of N rows for each sequence of the memory, those of one sequence lie side by side.
+        """
+        x = self._embedded(token)
+        if self.context_size:
+            context = carry.context
+            zero = x.new_zeros(len(x), self.context_size) if context is None else context
+            x = torch.cat([x, zero], dim=-1)
+        output, state = self._kind.step(self.layer, x, carry.state, inputs)
+        if memory is None or self.attention is None:
+            return self.join(output), None, Carry(state)
+        query = output.unflatten(0, (len(memory.keys), -1))  # (B, N, H)
+        context, weights = self.attention.attend(query, memory)
+        context, weights = context.flatten(0, 1), weights.flatten(0, 1)
+        return self.join(torch.cat([output, context], dim=-1)), weights, Carry(state, context)
+
+    def _features(self, output: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
+        """What is read out of all steps at once, (B, T, size), and the weights (B, T, S)."""
+        if memory is None or self.attention is None:
+            return self.join(output), None
+        context, weights = self.attention.attend(output, memory)
+        return self.join(torch.cat([output, context], dim=-1)), weights
+
+    def prepare(
+        self, memory: Tensor | Memory | None, lengths: Any = None, mask: Any = None
+    ) -> Memory | None:
+        """The memory as the attention needs it, computed once; E416 where there is none."""
+        if (memory is None) != (self.attention is None):
+            has = "attends to a memory" if memory is None else "has no attention"
+            given = "none is given" if memory is None else "a memory is given"
+            fix = "Pass memory=..., the encoder's output." if memory is None else None
+            fix = fix or "Make it with attention=elman.nn.Attention(hidden_size, memory_size)."
+            raise NameProblem("E416", f"the decoder {has}, and {given}", fix=fix)
+        if memory is None or self.attention is None or isinstance(memory, Memory):
+            return memory
+        check_tensor("memory", memory)
+        if memory.dim() == 3 and self.attention.batch_first != self.batch_first:
+            memory = memory.transpose(0, 1)
+            mask = None if mask is None else torch.as_tensor(mask).T
+        return self.attention.prepare(memory, lengths=lengths, mask=mask)
+
+    def _given(self, targets: Tensor, start: Any) -> Tensor:
+        """What the steps read with teacher forcing: `start`, and all targets but the last."""
+        check_tensor("targets", targets)
+        axes = 2 if self.embedding is not None else 3
+        is_right = targets.dim() == axes and targets.numel()
+        if self.embedding is None:
+            is_right = is_right and targets.shape[-1] == self.value_size
+        if not is_right or (targets.is_floating_point() == (self.embedding is not None)):
+            lead = "B, T" if self.batch_first else "T, B"
+            wanted = f"({lead})" if axes == 2 else f"({lead}, {self.value_size})"
+            what = "tokens, whole numbers" if axes == 2 else "vectors"
+            given = f"targets is {tuple(targets.shape)} of {targets.dtype}"
+            raise ShapeProblem(
+                "E218",
+                f"{given}, and the decoder needs {what} {wanted}",
+                rule="The targets are what is to be written: each step reads the one before.",
+            )
+        steps = targets.transpose(0, 1) if self.batch_first else targets
+        steps = steps.clamp(min=0) if self.embedding is not None else steps
+        first = self.first(steps.shape[1], start, steps)
+        return torch.cat([first[None], steps[:-1]])
+
+    def first(self, rows: int, start: Any, like: Tensor) -> Tensor:
+        """What the first step reads: (B) tokens, or vectors (B, size)."""
+        start = self.start if start is None else start
+        if self.embedding is not None:
+            _check_token("start", start, self.embedding.num_embeddings)
+            token = torch.as_tensor(start, device=like.device)
+            return token.to(torch.long).expand(rows)
+        if start is None:
+            return like.new_zeros(rows, self.value_size)
+        vector = torch.as_tensor(start, device=like.device, dtype=like.dtype)
+        return vector.expand(rows, self.value_size)
+
+    def _embedded(self, given: Tensor) -> Tensor:
+        return given if self.embedding is None else self.embedding(given)
+
+    def generate(
+        self,
+        state: Any = None,
+        memory: Tensor | Memory | None = None,
+        *,
+        max_steps: int,
+        memory_lengths: Any = None,
+        memory_mask: Any = None,
+        start: Any = None,
+        end: int | None = None,
+        inputs: Inputs | None = None,
+        **search: Any,
+    ) -> Generated:
+        """A sequence written step by step until `end`, or `max_steps`; a `Generated`.
+
+        >>> torch.manual_seed(0)
+        <torch._C.Generator object at ...>
+        >>> decoder = Decoder(torch.nn.GRU(8, 16), torch.nn.Embedding(10, 8), start=0, end=1)
+        >>> best = decoder.generate(max_steps=4, method="beam", beam_size=3)
+        >>> best.sequences.shape, best.lengths.tolist()
+        (torch.Size([4, 1]), [...])
+
+        `search` is what `Search` takes: method="greedy", "sample" (temperature, top_k, top_p,
+        generator) or "beam" (beam_size, length_penalty, n_best). Nothing is differentiated; call
+        `eval()` first where the layer has dropout.
+        """
+        how = Search.of(search)
+        with torch.no_grad():
+            asked = self.prepare(memory, memory_lengths, memory_mask)
+            task = self._task(state, asked, start, inputs or {}, max_steps, end)
+            found = written(task, how)
+        return found.turned() if self.batch_first else found
+
+    def _task(
+        self,
+        state: Any,
+        memory: Memory | None,
+        start: Any,
+        inputs: Inputs,
+        max_steps: int,
+        end: int | None,
+    ) -> Writing:
+        """What is to be written, for as many sequences as whatever is given says, else for one."""
+        end = self.end if end is None else end
+        if self.embedding is not None and end is not None:
+            _check_token("end", end, self.output_size)
+        axes = 1 if self.embedding is not None else 2
+        starts = isinstance(start, torch.Tensor) and start.dim() == axes
+        known = {
+            "the state": rows_of(self.layer, state),
+            "the memory": None if memory is None else len(memory.keys),
+            "start": len(start) if starts else None,
+        }
+        rows = _one(known | {name: len(tensor) for name, tensor in inputs.items()})
+        like: Any = next(self.parameters(), torch.empty(0))
+        first = self.first(rows or 1, start, like)
+        return Writing(self, first, Carry(state), memory, inputs, max_steps, end)
+
+    def extra_repr(self) -> str:
+        """What is no module of its own."""
+        words = ["input_feeding=True"] * self.input_feeding
+        words += [f"{name}={getattr(self, name)!r}" for name in ("start", "end")]
+        return ", ".join(words)
+
+
+def _check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> None:
+    """E417 for a layer that cannot write; E416 and E218 for an attention that does not fit."""
+    check_driven(layer, "A decoder")
+    if getattr(layer, "bidirectional", False):
+        raise NameProblem(
+            "E417",
+            "the decoder's layer has two directions",
+            rule="What is written next cannot be read before.",
+            fix="Make the layer with bidirectional=False.",
+        )
+    if attention is None and input_feeding:
+        fix = "Pass attention=elman.nn.Attention(hidden_size, memory_size)."
+        raise NameProblem("E416", "input_feeding feeds the attention's context", fix=fix)
+    if attention is not None and attention.query_size != size:
+        headline = f"the layer gives {size} numbers, and attention's query_size is "
+        rule = "The attention is asked with the layer's output."
+        raise ShapeProblem("E218", f"{headline}{attention.query_size}", rule=rule)
+
+
+def _check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
+    """E218 where the layer does not read what it is given, or would read its own read-out."""
+    reads, context = decoder.layer.input_size, decoder.context_size
+    width = decoder.output_size if embedding is None else embedding.embedding_dim
+    if reads != width + context:
+        parts = "the read-out" if embedding is None else "the embedding"
+        given = f"{parts} has {width} numbers" + f" and the context {context}" * bool(context)
+        raise ShapeProblem(
+            "E218",
+            f"{given}, and the layer reads {reads}",
+            rule=f"A step reads what the step before wrote{', and its context' * bool(context)}.",
+            fix=f"Make the layer with input_size={width + context}.",
+        )
+    if tie_weights and embedding is None:
+        fix = "Pass an embedding, or leave tie_weights out."
+        raise NameProblem("E416", "tie_weights without an embedding to tie to", fix=fix)
+    if tie_weights and decoder.output_size != embedding.num_embeddings:
+        headline = f"the embedding has {embedding.num_embeddings} tokens, "
+        rule = "Tied weights have a row for each token."
+        raise ShapeProblem("E218", f"{headline}and output_size={decoder.output_size}", rule=rule)
+
+
+def _read_out(
+    decoder: Decoder, context: int, read_out: torch.nn.Module | None, tie_weights: bool
+) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """What joins output and context, and what reads the logits out of that."""
+    if read_out is not None:
+        return torch.nn.Identity(), read_out
+    hidden = decoder._kind.size(decoder.layer)
+    embedding = decoder.embedding
+    width = embedding.embedding_dim if embedding is not None and tie_weights else hidden
+    like = next(decoder.layer.parameters(), None)  # none are learned where all are frozen
+    make: Any = {} if like is None else {"device": like.device, "dtype": like.dtype}
+    join: torch.nn.Module = torch.nn.Identity()
+    if context:
+        linear = torch.nn.Linear(hidden + context, width, **make)
+        join = torch.nn.Sequential(linear, torch.nn.Tanh())
+    elif width != hidden:
+        join = torch.nn.Linear(hidden, width, **make)
+    found = torch.nn.Linear(width, decoder.output_size, **make)
+    if tie_weights and embedding is not None:
+        found.weight = embedding.weight
+    return join, found
+
+
+def _check_token(name: str, given: Any, tokens: int) -> None:
+    if given is None:
+        raise NameProblem(
+            "E418",
+            f"no {name} is given",
+            rule="The first step reads a token that says that a sequence begins.",
+            fix="Make the decoder with start=..., a token of the embedding.",
+        )
+    if not _is_token(given, tokens):
+        rule = f"A token is a whole number from 0 to {tokens - 1}."
+        raise NameProblem("E418", f"{name}={given!r}", rule=rule)
+
+
+def _is_token(given: Any, tokens: int) -> bool:
+    if isinstance(given, int):
+        return 0 <= given < tokens
+    if not is_seen():
+        return True
+    found = torch.as_tensor(given)
+    return not found.is_floating_point() and bool(((found >= 0) & (found < tokens)).all())
+
+
+def _one(known: Mapping[str, int | None]) -> int | None:
+    """The number of sequences that all agree on; E211 where they differ."""
+    said = {name: count for name, count in known.items() if count is not None}
+    if len(set(said.values())) > 1:
+        words = ", ".join(f"{name} {count}" for name, count in said.items())
+        rule = "Each sequence has a state and a memory of its own."
+        raise ShapeProblem("E211", f"sequences: {words}", rule=rule)
+    return next(iter(said.values()), None)
+
+
+def _probability(given: Any) -> float:
+    if not isinstance(given, int | float) or not 0.0 <= given <= 1.0:
+        raise NameProblem(
+            "E419",
+            f"teacher_forcing={given!r}",
+            rule="It is the probability to read the target, from 0 to 1.",
+        )
+    return float(given)

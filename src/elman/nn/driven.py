@@ -1,0 +1,224 @@
+"""Layers of every kind under one set of calls: time first, and states by name where they must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from elman.cell import Cell
+from elman.errors import NameProblem
+from elman.nn.recurrent import Recurrent
+
+Tensor: TypeAlias = torch.Tensor
+Found: TypeAlias = tuple[Tensor, Any]
+Inputs: TypeAlias = Mapping[str, Tensor]
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How layers of a kind are run; their states are in the layer's own form."""
+
+    run: Callable[[Any, Tensor, Any, Any, Inputs], Found]  # (layer, x, state, lengths, inputs)
+    step: Callable[[Any, Tensor, Any, Inputs], Found]
+    shapes: Callable[[Any], Shapes]  # of each state, (layers * directions, size)
+    axis: int  # of a state on which the sequences lie
+    size: Callable[[Any], int]  # of the output
+
+
+def kind_of(layer: object) -> Kind:
+    """The kind of a layer; E417 for what is none that can be driven."""
+    for types, kind in KINDS:
+        if isinstance(layer, types):
+            return kind
+    fix = "As in elman.nn.Recurrent(elman.cells['gru'], 64, 256), or elman.nn.LSTM(64, 256)."
+    if isinstance(layer, Cell):
+        fix = "Make a layer of the cell: elman.nn.Recurrent(cell, input_size, hidden_size)."
+    raise NameProblem(
+        "E417",
+        f"{type(layer).__name__} is no recurrent layer",
+        rule="It is Recurrent, RNN, LSTM or GRU, or one of torch's layers or cells.",
+        fix=fix,
+    )
+
+
+def check_driven(layer: Any, who: str) -> None:
+    """E417 for a layer that reads no vector, or returns more than one value a step."""
+    if isinstance(layer, Recurrent):
+        outputs, main = layer.cell.returns, layer.main
+        if len(outputs) != 1 or main is None:
+            gives = f"returns {', '.join(outputs)}" if main else "has no input"
+            raise NameProblem(
+                "E417",
+                f"the layer's cell {gives}",
+                rule=f"{who} runs a cell with an input x, and reads one value at each step.",
+            )
+
+
+def is_batch_first(layer: Any) -> bool:
+    """Whether sequences are (B, T, size); a torch cell, which has no time, says nothing."""
+    return bool(getattr(layer, "batch_first", False))
+
+
+def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A state whose tensors are changed, in the same form."""
+    if isinstance(state, torch.Tensor):
+        return change(state)
+    if isinstance(state, Mapping):
+        return {name: change(tensor) for name, tensor in state.items()}
+    return None if state is None else tuple(change(tensor) for tensor in state)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the states of a layer look like."""
+
+    shapes: Shapes  # by name, (layers * directions, size)
+    axis: int
+    is_named: bool
+
+    @staticmethod
+    def of(layer: Any) -> Form:
+        """That of a layer."""
+        kind = kind_of(layer)
+        return Form(kind.shapes(layer), kind.axis, isinstance(layer, Recurrent))
+
+    def read(self, state: Any) -> dict[str, Tensor]:
+        """States by name, (layers * directions, B, size) each, from the layer's own form."""
+        if isinstance(state, Mapping):
+            return {name: state[name] for name in self.shapes}
+        pairs = zip(self.shapes, _tensors(state), strict=True)
+        return {name: tensor if self.axis else tensor[None] for name, tensor in pairs}
+
+    def write(self, named: Mapping[str, Tensor]) -> Any:
+        """The inverse of `read`."""
+        if self.is_named:
+            return dict(named)
+        tensors = tuple(t if self.axis else t[0] for t in named.values())
+        return tensors[0] if len(tensors) == 1 else tensors
+
+
+def rows_of(layer: Any, state: Any) -> int | None:
+    """How many sequences a state holds; None where there is no state."""
+    axis = kind_of(layer).axis
+    if isinstance(state, torch.Tensor):
+        return state.shape[axis]
+    tensors = list(state.values() if isinstance(state, Mapping) else state or ())
+    return tensors[0].shape[axis] if tensors else None
+
+
+def _run_recurrent(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    given = x.transpose(0, 1) if layer.batch_first else x
+    output, after = layer(given, state, lengths=lengths, **inputs)
+    return (output.transpose(0, 1) if layer.batch_first else output), after
+
+
+def _step_recurrent(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
+    found: Found = layer.step(x, state, **inputs)
+    return found
+
+
+def _shapes_recurrent(layer: Any) -> Shapes:
+    return {name: (layer.num_layers, *layer._form.tails[name]) for name in layer.cell.states}
+
+
+def _size_recurrent(layer: Any) -> int:
+    return int(layer.output_size)
+
+
+def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    _no_inputs(layer, inputs)
+    if lengths is None:
+        output, after = layer(x.transpose(0, 1) if layer.batch_first else x, state)
+        return (output.transpose(0, 1) if layer.batch_first else output), after
+    kept = torch.as_tensor(lengths).cpu()
+    packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)
+    output, after = layer(packed, state)
+    output, _ = pad_packed_sequence(output, total_length=len(x))
+    if kept.min() > 0:
+        return output, after
+    within = (kept > 0).to(x.device)[:, None]  # torch packs no sequence without a step
+    before = map_state(after, torch.zeros_like) if state is None else state
+    output = output.masked_fill(~within, 0.0)
+    if isinstance(after, torch.Tensor):
+        return output, torch.where(within, after, before)
+    return output, tuple(torch.where(within, a, b) for a, b in zip(after, before, strict=True))
+
+
+def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
+    output, after = _run_torch(layer, x[None], state, None, inputs)
+    return output[0], after
+
+
+def _shapes_torch(layer: Any) -> Shapes:
+    rows = layer.num_layers * (2 if layer.bidirectional else 1)
+    h = (rows, layer.proj_size or layer.hidden_size)
+    return {"h": h, "c": (rows, layer.hidden_size)} if layer.mode == "LSTM" else {"h": h}
+
+
+def _size_torch(layer: Any) -> int:
+    return (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
+
+
+def _run_cell(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    outputs = []
+    ends = None if lengths is None else torch.as_tensor(lengths, device=x.device)
+    for t, x_t in enumerate(x):
+        output, after = _step_cell(layer, x_t, state, inputs)
+        if ends is not None:
+            within = (t < ends)[:, None]
+            state = map_state(after, torch.zeros_like) if state is None else state
+            pairs = zip(_tensors(after), _tensors(state), strict=True)
+            kept = [torch.where(within, a, b) for a, b in pairs]
+            after = kept[0] if len(kept) == 1 else tuple(kept)
+            output = output.masked_fill(~within, 0.0)
+        outputs.append(output)
+        state = after
+    return torch.stack(outputs), state
+
+
+def _step_cell(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
+    _no_inputs(layer, inputs)
+    after = layer(x, state)
+    return _tensors(after)[0], after
+
+
+def _shapes_cell(layer: Any) -> Shapes:
+    has_cell = layer.weight_ih.shape[0] == 4 * layer.hidden_size  # an LSTM's four gates
+    names = ("h", "c") if has_cell else ("h",)
+    return dict.fromkeys(names, (1, layer.hidden_size))
+
+
+def _size_cell(layer: Any) -> int:
+    return int(layer.hidden_size)
+
+
+def _tensors(state: Any) -> tuple[Tensor, ...]:
+    return (state,) if isinstance(state, torch.Tensor) else tuple(state)
+
+
+def _no_inputs(layer: Any, inputs: Inputs) -> None:
+    if inputs:
+        raise NameProblem(
+            "E405",
+            f"{type(layer).__name__} has no input {next(iter(inputs))}",
+            rule="Inputs by name are those of a cell's equations.",
+            fix="Make the layer with elman.nn.Recurrent.",
+        )
+
+
+KINDS: tuple[tuple[Any, Kind], ...] = (
+    (
+        Recurrent,
+        Kind(_run_recurrent, _step_recurrent, _shapes_recurrent, 1, _size_recurrent),
+    ),
+    (torch.nn.RNNBase, Kind(_run_torch, _step_torch, _shapes_torch, 1, _size_torch)),
+    (
+        torch.nn.RNNCellBase,
+        Kind(_run_cell, _step_cell, _shapes_cell, 0, _size_cell),
+    ),
+)

@@ -1,0 +1,187 @@
+"""How a decoder writes: the likeliest token at each step, a drawn one, or a beam of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+
+from elman.errors import NameProblem, nearest
+from elman.nn.attention import Memory
+from elman.nn.driven import Inputs
+
+if TYPE_CHECKING:
+    from elman.nn.decoder import Carry, Decoder
+
+Tensor: TypeAlias = torch.Tensor
+METHODS = {
+    "greedy": (),
+    "sample": ("temperature", "top_k", "top_p", "generator"),
+    "beam": ("beam_size", "length_penalty", "n_best"),
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the next token is chosen.
+
+    >>> Search("sample", temperature=0.8, top_p=0.9)
+    Search(method='sample', temperature=0.8, top_p=0.9)
+
+    Args:
+        method: "greedy", the likeliest token; "sample", one drawn; "beam", the likeliest sequences.
+        temperature: logits are divided by it before a token is drawn.
+        top_k: only the k likeliest tokens are drawn.
+        top_p: only the likeliest tokens whose probabilities together reach p are drawn, the
+            smallest such set; of what temperature and top_k leave.
+        generator: what is drawn from.
+        beam_size: how many sequences are kept at each step; 1 is greedy.
+        length_penalty: sequences compete by log probability / length ** length_penalty; 0 for the
+            likeliest, 1 for the likeliest per token.
+        n_best: how many sequences are given; None for the best one, without an axis.
+
+    Source: top_k, Fan et al., arXiv:1805.04833; top_p, Holtzman et al., arXiv:1904.09751.
+    """
+
+    method: str = "greedy"
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    generator: torch.Generator | None = None
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    n_best: int | None = None
+
+    @staticmethod
+    def of(given: Mapping[str, Any]) -> Search:
+        """The settings by name; E419 for what is none."""
+        known = [each.name for each in fields(Search)]
+        for name in given:
+            if name not in known:
+                rule = f"They are {', '.join(known)}."
+                fix = nearest(name, known) or None
+                raise NameProblem("E419", f"there is no setting {name}", rule=rule, fix=fix)
+        return Search(**given)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            rule = f"A sequence is written by {', '.join(METHODS)}."
+            fix = nearest(str(self.method), METHODS) or None
+            raise NameProblem("E413", f"method={self.method!r}", rule=rule, fix=fix)
+        for method, names in METHODS.items():
+            for name in names:
+                given = getattr(self, name)
+                if given is not None and method != self.method:
+                    headline = f"{name}={given!r}, with method={self.method!r}"
+                    raise NameProblem("E419", headline, fix=f'Pass method="{method}".')
+                if given is not None and name in LAWS and not LAWS[name][0](given):
+                    raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
+        if (self.n_best or 1) > (self.beam_size or BEAM_SIZE):
+            rule = "A beam holds beam_size sequences."
+            headline = f"n_best={self.n_best}, and beam_size={self.beam_size or BEAM_SIZE}"
+            raise NameProblem("E419", headline, rule=rule)
+
+    def __repr__(self) -> str:
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        return f"Search({', '.join(f'{n}={v!r}' for n, v in said.items() if v is not None)})"
+
+
+def is_count(given: object) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and given >= 1
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+BEAM_SIZE = 5
+COUNT = "It is a whole number, 1 or more."
+LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "temperature": (
+        lambda t: _is_number(t) and 0 < t < float("inf"),
+        'It is a number above 0; method="greedy" is its limit.',
+    ),
+    "top_k": (is_count, COUNT),
+    "top_p": (
+        lambda p: _is_number(p) and 0 < p <= 1,
+        "It is a probability above 0, and at most 1.",
+    ),
+    "beam_size": (is_count, COUNT),
+    "n_best": (is_count, COUNT),
+    "length_penalty": (
+        lambda a: _is_number(a) and abs(a) < float("inf"),
+        "It is a number; 0 for none.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is to be written: by which decoder, from where on, and how long."""
+
+    decoder: Decoder
+    first: Tensor  # (B) tokens, or (B, size) vectors
+    carry: Carry
+    memory: Memory | None
+    inputs: Inputs
+    max_steps: int
+    end: int | None
+
+    def __post_init__(self) -> None:
+        if not is_count(self.max_steps):
+            raise NameProblem("E419", f"max_steps={self.max_steps!r}", rule=COUNT)
+
+    def step(self, token: Tensor, carry: Carry) -> tuple[Tensor, Tensor | None, Carry]:
+        """What is read out, the attention's weights, and what the next step needs."""
+        feature, weights, carry = self.decoder.advance(token, carry, self.memory, self.inputs)
+        return self.decoder.read_out(feature), weights, carry
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a decoder wrote: (T, B), or (B, T) where its layer is batch_first; n_best in front."""
+
+    sequences: Tensor  # tokens, filled up with `end`; or vectors, (T, B, size)
+    lengths: Tensor  # (B), how many steps were written, the end token among them
+    scores: Tensor | None  # (B), log_probs / lengths ** length_penalty; None of vectors
+    log_probs: Tensor | None  # (B), of the sequences, as the decoder has them
+    weights: Tensor | None  # (T, B, S), where the attention looked; 0 behind the length
+    end: int | None = None
+    _is_turned: bool = field(default=False, repr=False)
+
+    def best(self) -> Generated:
+        """The first of n_best, without their axis."""
+        names = ("sequences", "lengths", "scores", "log_probs", "weights")
+        parts: dict[str, Any] = {name: getattr(self, name) for name in names}
+        parts = {name: None if part is None else part[0] for name, part in parts.items()}
+        return replace(self, **parts)
+
+    def turned(self) -> Generated:
+        """With the batch before the steps."""
+        axis = self.lengths.dim() - 1
+        weights = None if self.weights is None else self.weights.transpose(axis, axis + 1)
+        sequences = self.sequences.transpose(axis, axis + 1)
+        return replace(self, sequences=sequences, weights=weights, _is_turned=True)
+
+    def tokens(self) -> list[Any]:
+        """The sequences as lists without the end token; with n_best, lists of lists.
+
+        >>> written = torch.tensor([[5, 6], [1, 7], [1, 1]])
+        >>> Generated(written, torch.tensor([2, 3]), None, None, None, end=1).tokens()
+        [[5], [6, 7]]
+        """
+        rows = self.sequences if self._is_turned else self.sequences.transpose(-2, -1)
+        return self._cut(rows.tolist(), self.lengths.tolist())
+
+    def _cut(self, rows: list[Any], lengths: list[Any]) -> list[Any]:
+        if lengths and isinstance(lengths[0], list):
+            return [self._cut(*pair) for pair in zip(rows, lengths, strict=True)]
+        cut = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return [row[:-1] if row and row[-1] == self.end else row for row in cut]
+
+
+def log_probs(logits: Tensor) -> Tensor:
+    """Log-softmax over the tokens, in float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)

@@ -1,0 +1,152 @@
+"""What encoders, decoders and their parts say to mistakes: each file in `topologies/` is one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+import elman  # noqa: E402 - after torch is known to be there
+from elman.errors import ElmanError  # noqa: E402
+from elman.nn import (  # noqa: E402
+    GRU,
+    Attention,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    Pool,
+    ReadOut,
+    Recurrent,
+)
+
+pytestmark = pytest.mark.torch
+FOLDER = Path(__file__).parent / "topologies"
+zeros = torch.zeros
+tokens = zeros(5, 3, dtype=torch.long)  # (T, B)
+memory = zeros(6, 3, 32)  # (S, B, K)
+
+
+def embedding(size=8):
+    return torch.nn.Embedding(10, size)
+
+
+def attention(**more):
+    return Attention(16, 32, **more)
+
+
+def decoder(layer=None, words=None, **more):
+    more = {"start": 0, "end": 1} | more
+    return Decoder(layer or GRU(8, 16), words or embedding(), **more)
+
+
+def looking(**more):
+    return decoder(attention=attention(), **more)
+
+
+def vectors(**more):
+    return Decoder(GRU(3, 16), **more)
+
+
+def written(**more):
+    return decoder().generate(**({"max_steps": 4} | more))
+
+
+def network(**more):
+    return EncoderDecoder(GRU(8, 16), looking(), **more)
+
+
+TWO = "h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = V @ h[t]\nreturn h, y"
+STATELESS = Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16})
+ALONE = "h[t] = tanh(U @ h[t-1] + b)"
+MISTAKES = {
+    "E218_dot": lambda: Attention(16, 32, "dot"),
+    "E218_query": lambda: attention()(zeros(3, 20), memory),
+    "E218_keys": lambda: attention()(zeros(3, 16), zeros(6, 3, 16)),
+    "E218_keys_of_four_axes": lambda: attention()(zeros(3, 16), memory[None]),
+    "E218_batches": lambda: attention()(zeros(2, 16), memory),
+    "E218_values": lambda: attention()(zeros(3, 16), memory, zeros(5, 3, 4)),
+    "E413_score": lambda: attention(score="scaled"),
+    "E415_both": lambda: attention()(zeros(3, 16), memory, lengths=[6, 6, 6], mask=zeros(6, 3)),
+    "E415_axes_exchanged": lambda: attention()(zeros(3, 16), memory, mask=torch.ones(3, 6)),
+    "E415_axes_exchanged_batch_first": lambda: Pool(batch_first=True)(
+        zeros(3, 6, 4), mask=torch.ones(6, 3)
+    ),
+    "E415_numbers": lambda: Pool("mean")(memory, mask=torch.full((6, 3), 0.5)),
+    "E415_words": lambda: Pool("mean")(memory, mask="all"),
+    "E428_lengths": lambda: Pool("mean")(memory, [7, 1, 2]),
+    "E413_pool": lambda: Pool("average"),
+    "E218_pool_without_size": lambda: Pool("attention"),
+    "E218_pool_axes": lambda: Pool("mean")(zeros(4)),
+    "E218_pool_size": lambda: Pool("attention", 16)(memory),
+    "E504_pool_list": lambda: Pool("mean")([1.0]),
+    "E218_read_out_without_x": lambda: ReadOut(4, 2, input_size=3)(zeros(5, 4)),
+    "E218_read_out_with_x": lambda: ReadOut(4, 2)(zeros(5, 4), zeros(5, 3)),
+    "E218_read_out_size": lambda: ReadOut(4, 2)(zeros(5, 3)),
+    "E417_a_cell": lambda: decoder(elman.cells["gru"]),
+    "E417_no_layer": lambda: decoder(torch.nn.Linear(8, 16)),
+    "E417_two_directions": lambda: decoder(torch.nn.GRU(8, 16, bidirectional=True)),
+    "E417_two_outputs": lambda: decoder(Recurrent(TWO, 8, 16, sizes={"y": 4})),
+    "E417_no_input": lambda: decoder(Recurrent(ALONE, 8, 16)),
+    "E218_decoder_reads": lambda: decoder(words=embedding(12)),
+    "E218_decoder_reads_context": lambda: looking(input_feeding=True),
+    "E218_decoder_reads_read_out": lambda: vectors(output_size=4),
+    "E218_decoder_asks": lambda: decoder(attention=Attention(20, 32)),
+    "E218_tied": lambda: decoder(tie_weights=True, output_size=11),
+    "E416_tied": lambda: vectors(tie_weights=True),
+    "E416_input_feeding": lambda: decoder(input_feeding=True),
+    "E416_no_memory": lambda: looking()(tokens),
+    "E416_no_attention": lambda: decoder()(tokens, memory=memory),
+    "E211_memory": lambda: looking()(tokens, memory=zeros(6, 2, 32)),
+    "E211_state": lambda: looking().generate(zeros(1, 2, 16), memory, max_steps=3),
+    "E218_targets": lambda: decoder()(tokens[0]),
+    "E218_targets_not_whole": lambda: decoder()(zeros(5, 3)),
+    "E218_targets_vectors": lambda: vectors()(zeros(5, 2, 4)),
+    "E418_no_start": lambda: decoder(start=None)(tokens),
+    "E418_start": lambda: decoder(start=10)(tokens),
+    "E418_end": lambda: written(end=-1),
+    "E419_teacher_forcing": lambda: decoder()(tokens, teacher_forcing=2),
+    "E419_max_steps": lambda: written(max_steps=0),
+    "E419_temperature": lambda: written(method="sample", temperature=0),
+    "E419_top_p": lambda: written(method="sample", top_p=90),
+    "E419_other_method": lambda: written(temperature=0.5),
+    "E419_beam_size": lambda: written(method="beam", beam_size=1.5),
+    "E419_n_best": lambda: written(method="beam", beam_size=3, n_best=4),
+    "E419_unknown": lambda: written(beam_sise=3),
+    "E413_method": lambda: written(method="beams"),
+    "E413_beam_of_vectors": lambda: vectors().generate(max_steps=3, method="beam"),
+    "E405_input": lambda: decoder()(tokens, inputs={"v": zeros(3)}),
+    "E218_encoder_reads": lambda: Encoder(GRU(8, 16), embedding(9)),
+    "E218_source": lambda: Encoder(GRU(8, 16), embedding())(zeros(5, 3, 8)),
+    "E218_source_list": lambda: Encoder(GRU(8, 16), embedding())([1, 2]),
+    "E428_encoder": lambda: Encoder(GRU(8, 16), embedding())(tokens, [5, 6, 1]),
+    "E218_memory": lambda: network(),
+    "E416_sees_nothing": lambda: EncoderDecoder(GRU(8, 16), decoder(), bridge=False),
+    "E417_no_state": lambda: EncoderDecoder(
+        Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16}), decoder()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_message_is_the_golden_one(name):
+    with pytest.raises(ElmanError) as caught:
+        MISTAKES[name]()
+    got = str(caught.value) + "\n"
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
+        path.write_text(got, "utf-8")
+    expected = path.read_text("utf-8")
+    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
+    assert got == expected, "\n" + "\n".join(shown)
+    headline, *rest = got.splitlines()
+    assert re.fullmatch(rf"\w+Problem \[{name[:4]}\]: .*[^.]", headline)
+    assert rest and re.search(r"[.?]$", rest[-1])
+
+
+def test_every_golden_text_has_a_mistake():
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(MISTAKES)

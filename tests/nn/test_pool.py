@@ -1,0 +1,105 @@
+"""Pools against each sequence taken by itself, and read-outs against their formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+import elman  # noqa: E402 - after torch is known to be there
+from elman.nn import Pool, ReadOut  # noqa: E402
+from elman.nn.pool import WAYS  # noqa: E402
+
+pytestmark = pytest.mark.torch
+T, B, H = 6, 4, 8
+LENGTHS = [6, 1, 3, 2]
+
+
+def numbers(*shape):
+    torch.manual_seed(1)
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def made(how, **more):
+    torch.manual_seed(0)
+    return Pool(how, H if how == "attention" else None, **more).double()
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("is_mask", [False, True])
+def test_a_padded_batch_is_each_sequence_alone(how, is_mask):
+    pool, output = made(how, bidirectional=how == "last"), numbers(T, B, H)
+    within = torch.arange(T)[:, None] < torch.tensor(LENGTHS)
+    spoiled = output.masked_fill(~within[:, :, None], math.nan).requires_grad_()
+    found = pool(spoiled, mask=within) if is_mask else pool(spoiled, LENGTHS)
+    for b, n in enumerate(LENGTHS):
+        torch.testing.assert_close(found[b], pool(output[:n, b]))
+    found.square().sum().backward()
+    assert spoiled.grad.isfinite().all() and (spoiled.grad[~within] == 0).all()
+    turned = made(how, bidirectional=how == "last", batch_first=True)
+    torch.testing.assert_close(turned(spoiled.transpose(0, 1), LENGTHS), found)
+    turned_mask = turned(spoiled.transpose(0, 1), mask=within.T)
+    torch.testing.assert_close(turned_mask, found)
+
+
+def test_what_each_way_is():
+    output = numbers(T, B, H)
+    torch.testing.assert_close(made("last")(output), output[-1])
+    torch.testing.assert_close(made("mean")(output), output.mean(0))
+    torch.testing.assert_close(made("max")(output), output.amax(0))
+    pool = made("attention")
+    weights = pool.weights(output)
+    scores = torch.tanh(output @ pool.W.weight.T + pool.W.bias) @ pool.v.weight[0]
+    torch.testing.assert_close(weights, scores.softmax(0))
+    torch.testing.assert_close(pool(output), (weights[..., None] * output).sum(0))
+    assert pool.weights(output[:, 0]).shape == (T,)
+
+
+def test_last_of_two_directions_is_the_final_state():
+    layer = torch.nn.GRU(3, H // 2, bidirectional=True).double()
+    x = numbers(T, B, 3)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
+    output, state = layer(packed)
+    output, _ = torch.nn.utils.rnn.pad_packed_sequence(output)
+    found = made("last", bidirectional=True)(output, LENGTHS)
+    torch.testing.assert_close(found, torch.cat([state[0], state[1]], dim=1))
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_sequence_of_no_steps_gives_0(how):
+    output = numbers(T, B, H).requires_grad_()
+    found = made(how)(output, [0, 6, 6, 6])
+    assert (found[0] == 0).all()
+    found.sum().backward()
+    assert output.grad.isfinite().all()
+
+
+def test_a_mask_need_not_be_one_piece():
+    output = numbers(T, B, H)
+    mask = torch.zeros(T, B)
+    mask[[1, 4]] = 1
+    torch.testing.assert_close(made("last")(output, mask=mask), output[4])
+    torch.testing.assert_close(made("mean")(output, mask=mask), output[[1, 4]].mean(0))
+    assert repr(made("last", batch_first=True)) == "Pool('last', batch_first=True)"
+
+
+def test_the_read_out_of_two_directions_and_the_input():
+    read_out = ReadOut(4, 2, input_size=3, activation=torch.sigmoid).double()
+    a, x = numbers(T, B, 4), numbers(T, B, 3)
+    weight, bias = read_out.linear.weight, read_out.linear.bias
+    wanted = torch.sigmoid(torch.cat([a, x], -1) @ weight.T + bias)
+    torch.testing.assert_close(read_out(a, x), wanted)
+    assert ReadOut(4, 2, bias=False)(torch.zeros(5, 4)).shape == (5, 2)
+
+
+def test_the_read_out_is_the_cell_of_the_library():
+    forward, backward, x = numbers(T, B, 2), numbers(T, B, 2) + 1.0, numbers(T, B, 3)
+    read_out = ReadOut(4, 5, input_size=3, activation=lambda y: y.softmax(-1)).double()
+    weights = {"W_y": read_out.linear.weight, "b_y": read_out.linear.bias}
+    inputs = {"a_forward": forward, "a_backward": backward, "x": x}
+    given = {name: tensor.detach().numpy() for name, tensor in weights.items()}
+    run = elman.cells["bidirectional_read_out"].run(inputs, given)
+    found = read_out(torch.cat([forward, backward], -1), x)
+    torch.testing.assert_close(found.detach(), torch.as_tensor(run["y"]))
