@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from elman.nn import (  # noqa: E402
     ReadOut,
     Recurrent,
 )
+from tests.errors.golden import assert_golden  # noqa: E402
 
 pytestmark = pytest.mark.torch
 FOLDER = Path(__file__).parent / "topologies"
@@ -137,12 +136,7 @@ def test_the_message_is_the_golden_one(name):
     with pytest.raises(ElmanError) as caught:
         MISTAKES[name]()
     got = str(caught.value) + "\n"
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("ELMAN_WRITE_GOLDEN") == "1":  # then read the diff, every line of it
-        path.write_text(got, "utf-8")
-    expected = path.read_text("utf-8")
-    shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
-    assert got == expected, "\n" + "\n".join(shown)
+    assert_golden(FOLDER / f"{name}.txt", got)
     headline, *rest = got.splitlines()
     assert re.fullmatch(rf"\w+Problem \[{name[:4]}\]: .*[^.]", headline)
     assert rest and re.search(r"[.?]$", rest[-1])
