@@ -451,8 +451,8 @@ void run_team(work *run, const void *what, struct cost cost, struct pace *pace, 
   }
   const double steps = step_time(cost.step_macs * B, cost.step_bytes) * T;
   const double alone = steps + (cost.macs - cost.step_macs) * B * T / MACS;
-  const long began = now(), expected = (long)fmin(16 * alone, 1e12); /* what is no product may take much longer */
+  const long began = now(), expected = (long)fmin(4 * alone, 1e12);
   const int is_together = run_together(run, what, mode, threads);
   if (!is_together) run(what, &team, 0, 2);
-  judge(pace, expected, now() - began, is_together);
+  judge(pace + expected % PACES, expected, now() - began, is_together);
 }

@@ -123,7 +123,8 @@ struct cost {
   long pieces;
   int levels;
 };
-/* the calls of one plan: how long the best of those took that were expected to take as long as the last one */
+/* calls of one plan and size: how long the best of them took, which is what they were expected to take at first */
+#define PACES 13
 struct pace {
   long expected, best;
 };

@@ -385,8 +385,8 @@ void {p}(
   const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
   const double step = {step};
   const struct cost cost = {{all, step, ({bytes}) * WEIGHT_BYTES, {pieces}, {levels}}};
-  static struct pace pace;
-  run_team({p}_run, my, cost, &pace, T, B, threads);
+  static struct pace pace[PACES];
+  run_team({p}_run, my, cost, pace, T, B, threads);
 }}
 """
 

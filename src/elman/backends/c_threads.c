@@ -232,7 +232,8 @@ static int run_together(work *run, const void *what, int mode, int threads) {
 
 /* Where others compute on our processors, threads wait for one that has none: steps of microseconds take milliseconds.
    After a call on several threads that took LATE times as long as the best one like it, on any number of threads, the
-   next ones run alone for a while, twice as long after each such call. `expected` is how long it may take at first. */
+   next ones run alone: as long as it took, and twice as long after each further one. What was expected too short is
+   put right by the first call alone. */
 #define LATE 4
 #define MOST_ALONE 1000000000L
 static void judge(struct pace *pace, long expected, long took, int is_together) {
@@ -244,10 +245,10 @@ static void judge(struct pace *pace, long expected, long took, int is_together) 
   if (!is_together) return;
   long pause = __atomic_load_n(&crew->pause, __ATOMIC_RELAXED);
   if (took > LATE * best + 500000) {
-    pause = least(MOST_ALONE, pause > 4 * took ? 2 * pause : 8 * took);
+    pause = least(MOST_ALONE, 2 * pause > took ? 2 * pause : took);
     __atomic_store_n(&crew->until, now() + pause, __ATOMIC_RELAXED);
   } else {
-    pause /= 2;
+    pause -= pause / 8;
   }
   __atomic_store_n(&crew->pause, pause, __ATOMIC_RELAXED);
 }
