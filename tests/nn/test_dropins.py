@@ -16,31 +16,13 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.parametrize import register_parametrization  # noqa: E402
 from torch.nn.utils.prune import l1_unstructured  # noqa: E402
 
-from elman.nn import GRU, LSTM, RNN, fused  # noqa: E402
+from elman.nn import LSTM, RNN, fused  # noqa: E402
 from tests.backends.table import tolerance  # noqa: E402
+from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 
-OURS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
-KINDS = tuple(OURS)
-
-
-def pair(kind: str, *sizes: int, **options: object) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """torch's layer and ours, drawn from the same seed."""
-    options = {"dtype": torch.float64, **options}
-    made = []
-    for module in (getattr(torch.nn, kind), OURS[kind]):
-        torch.manual_seed(7)
-        made.append(module(*(sizes or (3, 5)), **options))
-    return made[0], made[1]
-
-
-def drawn(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def tuples(state: object) -> tuple[torch.Tensor, ...]:
-    return state if isinstance(state, tuple) else (state,)
+KINDS = ("RNN", "LSTM", "GRU")
 
 
 def given(kind: str, layers: int, batch: int, hidden: int, dtype: torch.dtype) -> object:

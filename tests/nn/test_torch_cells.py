@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from elman.nn import GRUCell, LSTMCell, RNNCell, torch_cells  # noqa: E402
 from tests.backends.table import tolerance  # noqa: E402
+from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 
@@ -31,24 +32,6 @@ def on_kernels(monkeypatch):
     for cls in OURS.values():
         monkeypatch.setattr(cls, "_gains", lambda self, rows: True)
     return calls
-
-
-def pair(kind: str, *sizes: int, **options: object) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """torch's cell and ours, drawn from the same seed."""
-    options = {"dtype": torch.float64, **options}
-    made = []
-    for module in (getattr(torch.nn, kind), OURS[kind]):
-        torch.manual_seed(7)
-        made.append(module(*(sizes or (3, 5)), **options))
-    return made[0], made[1]
-
-
-def drawn(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def tuples(state: object) -> tuple[torch.Tensor, ...]:
-    return state if isinstance(state, tuple) else (state,)
 
 
 def given(kind: str, *shape: int, dtype: torch.dtype = torch.float64) -> object:

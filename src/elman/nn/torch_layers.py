@@ -223,7 +223,18 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         return state
 
 
-class RNN(_OnKernels, torch.nn.RNN):
+class _OfOneState(_OnKernels):
+    """A layer whose cell has one state, which stands alone."""
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """Output of every step, and the final state (layers, B, hidden_size)."""
+        found = self._run(input, None if hx is None else (hx,))
+        if found is None:
+            return served(super().forward, input, hx)
+        return found[0], found[1][0]
+
+
+class RNN(_OfOneState, torch.nn.RNN):
     """`torch.nn.RNN` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch
@@ -236,15 +247,8 @@ class RNN(_OnKernels, torch.nn.RNN):
     float16 and other devices are served by torch's own.
     """
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Output of every step, and the final state (layers, B, hidden_size)."""
-        found = self._run(input, None if hx is None else (hx,))
-        if found is None:
-            return served(super().forward, input, hx)
-        return found[0], found[1][0]
 
-
-class GRU(_OnKernels, torch.nn.GRU):
+class GRU(_OfOneState, torch.nn.GRU):
     """`torch.nn.GRU` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch
@@ -256,13 +260,6 @@ class GRU(_OnKernels, torch.nn.GRU):
     With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
     float16 and other devices are served by torch's own.
     """
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Output of every step, and the final state (layers, B, hidden_size)."""
-        found = self._run(input, None if hx is None else (hx,))
-        if found is None:
-            return served(super().forward, input, hx)
-        return found[0], found[1][0]
 
 
 class LSTM(_OnKernels, torch.nn.LSTM):
