@@ -61,6 +61,8 @@ def network(**more):
 
 TWO = "h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = V @ h[t]\nreturn h, y"
 STATELESS = Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16})
+NUMBER = "h[t] = u[t] + 0.5 * h[t-1]\nu: scalar\nh: scalar"
+CLOCK = "m: per step\nh[t] = tanh(W @ x[t] + m[t] * h[t-1])"
 ALONE = "h[t] = tanh(U @ h[t-1] + b)"
 MISTAKES = {
     "E218_dot": lambda: Attention(16, 32, "dot"),
@@ -69,6 +71,17 @@ MISTAKES = {
     "E218_keys_of_four_axes": lambda: attention()(zeros(3, 16), memory[None]),
     "E218_batches": lambda: attention()(zeros(2, 16), memory),
     "E218_values": lambda: attention()(zeros(3, 16), memory, zeros(5, 3, 4)),
+    "E208_sizes": lambda: Recurrent(elman.cells["gru"], 8, [16, 16], num_layers=3),
+    "E219_residual": lambda: Recurrent(elman.cells["gru"], 8, 16, residual=True),
+    "E219_step": lambda: Recurrent(elman.cells["gru"], 8, 16, bidirectional=True).step(zeros(3, 8)),
+    "E219_number": lambda: Recurrent(NUMBER, 1, 1, bidirectional=True),
+    "E219_per_step": lambda: Recurrent(CLOCK, 8, 16, bidirectional=True)(
+        zeros(5, 3, 8), m=zeros(5, 16), lengths=[5, 2, 1]
+    ),
+    "E213_sizes": lambda: Recurrent(elman.cells["gru"], 8, [16, 4])(
+        zeros(5, 3, 8), {"h": zeros(2, 3, 16)}
+    ),
+    "E407_seen": lambda: Recurrent(elman.cells["gru"], 8, 16, return_states=("z", "hat")),
     "E413_score": lambda: attention(score="scaled"),
     "E415_both": lambda: attention()(zeros(3, 16), memory, lengths=[6, 6, 6], mask=zeros(6, 3)),
     "E415_axes_exchanged": lambda: attention()(zeros(3, 16), memory, mask=torch.ones(3, 6)),

@@ -221,13 +221,13 @@ def test_a_layer_without_them_is_as_it_was():
     layer = small(cells.text("gru"))
     x = drawn(STEPS, BATCH, 2)
     plain = layer(x)[0]
-    own = list(layer._layers)
+    own = list(layer._rungs)
     layer(x, lengths=LENGTHS)
     layer(x, reset=RESET)
     layer(x, lengths=LENGTHS, reset=RESET)
     assert torch.equal(layer(x)[0], plain)
-    assert all(one is other for one, other in zip(layer._layers, own, strict=True))
-    assert not any(set(MASKS) & set(each.names) for each in own)
+    assert all(one is other for one, other in zip(layer._rungs, own, strict=True))
+    assert not any(set(MASKS) & set(each.average.names) for each in own)
     assert layer.explain() == "c: compiled kernels"
     assert set(layer.state_dict()) == set(small(cells.text("gru")).state_dict())
     assert len(_masked[layer._stack]) == 3

@@ -15,7 +15,7 @@ GATES = {
 }
 
 
-def names(kind: str, gate: str, layer: int) -> dict[str, str]:
+def names(kind: str, gate: str, layer: str) -> dict[str, str]:
     """torch's name of a stacked parameter -> Recurrent's name of one gate's part."""
     letter = "" if kind == "RNN" else gate
     return {
@@ -34,7 +34,7 @@ def twins(kind: str, **options: object) -> tuple[torch.nn.Module, Recurrent]:
     parameters = dict(ours.named_parameters())
     with torch.no_grad():
         for name, stacked in theirs.named_parameters():
-            layer = int(name.rpartition("l")[2])
+            layer = name.rpartition("_l")[2]  # "1_reverse" too
             for part, gate in zip(stacked.chunk(len(gates)), gates, strict=True):
                 parameters[names(kind, gate, layer)[name]].copy_(part)
     return theirs, ours
@@ -48,6 +48,6 @@ def stacked_gradients(
     found = {}
     parameters = dict(ours.named_parameters())
     for name, _ in theirs.named_parameters():
-        layer = int(name.rpartition("l")[2])
+        layer = name.rpartition("_l")[2]  # "1_reverse" too
         found[name] = torch.cat([parameters[names(kind, g, layer)[name]].grad for g in gates])
     return found

@@ -78,7 +78,7 @@ def case_of(
     from elman.nn.stack import plan_sizes  # spares torch
 
     steps, batch, width, hidden = shape
-    numbers = plan_sizes(cell, width, hidden, 1, sizes or {})[0][0]
+    numbers = plan_sizes([cell], width, [hidden], sizes or {})[0][0]
     return Case(
         cell.name, str(cell), steps, batch, width, hidden, task, dtype, threads, dict(numbers)
     )

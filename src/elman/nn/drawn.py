@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -11,26 +12,28 @@ from elman.cell import Cell
 from elman.passes.randomness import STEPS_TAKEN, counts_steps
 
 Tensor: TypeAlias = torch.Tensor
-State: TypeAlias = dict[str, Tensor]
+State: TypeAlias = Mapping[str, Tensor]
 SEED = "random seed"  # the key under which a state remembers what its sequence draws from
 
 
-def remembered(cell: Cell) -> tuple[str, ...]:
-    """What the state of a layer in training holds beside the cell's own states."""
-    if not cell.random:
+def remembered(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """What the state of a stack in training holds beside the cells' own states."""
+    if not any(cell.random for cell in cells):
         return ()
-    return (SEED, *((STEPS_TAKEN,) if counts_steps(cell.typed.cell) else ()))
+    counts = any(counts_steps(cell.typed.cell) for cell in cells)
+    is_free = not any(STEPS_TAKEN in cell.states for cell in cells)
+    return (SEED, *((STEPS_TAKEN,) if counts and is_free else ()))
 
 
-def seeds(state: State, num_layers: int, continued: bool) -> Tensor:
-    """One for each layer: those of the sequence that goes on, else from torch's generator."""
-    known = state.get(SEED)
-    if continued and known is not None and known.shape[1]:
-        return known[:, 0]
-    return torch.randint(SEEDS, (num_layers,))
+def seeds(before: Sequence[State], continued: bool) -> Tensor:
+    """One for each direction of each layer: those of the sequence that goes on, else new ones."""
+    known = [state[SEED][0] for state in before if SEED in state and len(state[SEED])]
+    if continued and len(known) == len(before):
+        return torch.stack(known)
+    return torch.randint(SEEDS, (len(before),))
 
 
-def words(state: State, layer: int, seed: Tensor, lead: tuple[int, int], like: Tensor) -> State:
+def words(state: State, seed: Tensor, lead: tuple[int, int], like: Tensor) -> dict[str, Tensor]:
     """The arrays that a draw is a function of, by the names of `passes.randomness.WORDS`.
 
     Half precision counts no further than 256: they are then float32.
@@ -38,8 +41,8 @@ def words(state: State, layer: int, seed: Tensor, lead: tuple[int, int], like: T
     dtype = torch.promote_types(like.dtype, torch.float32)
     steps = torch.arange(lead[0], dtype=dtype, device=like.device)
     before = state.get(STEPS_TAKEN)
-    if before is not None and before.shape[1]:
-        steps = steps + before[layer].detach().to(dtype).max()  # of the longest sequence
+    if before is not None and len(before):
+        steps = steps + before.detach().to(dtype).max()  # of the longest sequence
     return {
         "random seed": seed.to(like.device, dtype),
         "random row": torch.arange(lead[1], dtype=dtype, device=like.device),
@@ -47,12 +50,15 @@ def words(state: State, layer: int, seed: Tensor, lead: tuple[int, int], like: T
     }
 
 
-def after(cell: Cell, state: State, used: Tensor, lead: tuple[int, int], like: Tensor) -> State:
-    """What the state remembers behind these steps, (num_layers, B) each."""
+def after(
+    names: Iterable[str], state: State, seed: Tensor, lead: tuple[int, int], like: Tensor
+) -> dict[str, Tensor]:
+    """What the state remembers behind these steps, (B,) each."""
     dtype = torch.promote_types(like.dtype, torch.float32)
-    shape = (len(used), lead[1])
-    found = {SEED: used.to(like.device, dtype)[:, None].repeat(1, lead[1])}
-    if STEPS_TAKEN in remembered(cell) and STEPS_TAKEN not in cell.states:
-        zero = torch.zeros(shape, dtype=dtype, device=like.device)
+    found = {}
+    if SEED in names:
+        found[SEED] = seed.to(like.device, dtype).repeat(lead[1])
+    if STEPS_TAKEN in names:
+        zero = torch.zeros(lead[1], dtype=dtype, device=like.device)
         found[STEPS_TAKEN] = state.get(STEPS_TAKEN, zero) + lead[0]
     return found

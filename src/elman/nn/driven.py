@@ -123,7 +123,7 @@ def _step_recurrent(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
 
 
 def _shapes_recurrent(layer: Any) -> Shapes:
-    return {name: (layer.num_layers, *layer._form.tails[name]) for name in layer.cell.states}
+    return {name: layer._states.shape(name, ()) for name in layer._states.tails}
 
 
 def _size_recurrent(layer: Any) -> int:

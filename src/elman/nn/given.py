@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +14,8 @@ from elman import library
 from elman.backends.call import number_array
 from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
+from elman.ir.sizes import number
+from elman.nn.stack import Sizes, main_input
 
 Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Tensor]
@@ -58,24 +60,31 @@ def _read(given: object) -> Cell:
     return Cell(given)
 
 
-def check_names(cell: Cell, main: str | None) -> None:
+def check_names(cells: Sequence[Cell]) -> None:
     """E405 for an input by name that a layer takes for something else."""
-    for name, meaning in TAKEN.items():
-        if name in cell.inputs and (name == "state" or name != main):
-            raise NameProblem(
-                "E405",
-                f"an input called {name} cannot be given to a layer by name",
-                rule=f"layer(x, {name}=...) is {meaning}.",
-                fix="Give the input another name in the equations.",
-            )
+    for k, cell in enumerate(cells):
+        main = main_input(cell)
+        for name, meaning in TAKEN.items():
+            if (
+                name in cell.inputs
+                and (name == "state" or name != main)
+                and not (k and name == main)
+            ):
+                raise NameProblem(
+                    "E405",
+                    f"an input called {name} cannot be given to a layer by name",
+                    rule=f"layer(x, {name}=...) is {meaning}.",
+                    fix="Give the input another name in the equations.",
+                )
 
 
 def check_numbers(
     input_size: object, hidden_size: object, num_layers: object, dropout: object, sizes: object
 ) -> None:
     """Whole numbers, a probability, and sizes by name: E208, E214, E207."""
-    counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-    for name, count in counts.items():
+    hidden = hidden_size if isinstance(hidden_size, list | tuple) else [hidden_size]
+    counts = [("input_size", input_size), *(("hidden_size", each) for each in hidden)]
+    for name, count in (*counts, ("num_layers", num_layers)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
     if not isinstance(dropout, int | float) or not 0.0 <= dropout <= 1.0:
@@ -117,8 +126,8 @@ def check_format(dtype: object) -> None:
         raise WeightProblem("E505", f"dtype={dtype!r}", rule=rule, fix="Pass dtype=torch.float32.")
 
 
-def constant_tensors(cell: Cell, given: object) -> State:
-    """Every constant of a cell: what the caller gives, else as the equations have it.
+def constant_tensors(cells: Sequence[Cell], given: object) -> list[State]:
+    """Every constant of each cell: what the caller gives, else as the equations have it.
 
     Errors: NameProblem E502 for what is no constant, WeightProblem E503 for another shape.
     """
@@ -126,15 +135,20 @@ def constant_tensors(cell: Cell, given: object) -> State:
         raise NameProblem(
             "E502", "constants are given by name, as a dict", fix='As in constants={"alpha": 0.5}.'
         )
+    known = list(dict.fromkeys(name for cell in cells for name in cell.constants))
     for name in given:
-        if name not in cell.constants:
+        if name not in known:
             raise NameProblem(
                 "E502",
                 f"the cell has no constant {name!r}",
-                rule=f"It has {', '.join(cell.constants) or 'none'}.",
-                fix=nearest(str(name), cell.constants) or None,
+                rule=f"It has {', '.join(known) or 'none'}.",
+                fix=nearest(str(name), known) or None,
             )
-    cell.check_constants(given)
+    return [_constants(cell, given) for cell in cells]
+
+
+def _constants(cell: Cell, given: Mapping[str, object]) -> State:
+    cell.check_constants({n: v for n, v in given.items() if n in cell.constants})
     found = {}
     for name, default in cell.constants.items():
         value = number_array("constants", name, given.get(name, default))
@@ -151,39 +165,56 @@ def constant_tensors(cell: Cell, given: object) -> State:
 
 @dataclass(frozen=True)
 class Form:
-    """What the inputs and states of a layer look like: sizes behind time and batch, by name."""
+    """What the inputs of a layer look like: sizes behind time and batch, by name."""
 
-    cell: Cell
     main: str | None  # the input that is `x`
-    tails: Mapping[str, Shape]  # of inputs and states
-    kept: tuple[str, ...]  # states, and what else a state may hold
-    num_layers: int
+    tails: Mapping[str, Shape]
+    varies: Mapping[str, str]  # what each varies over: "tb", "t" or "b"
+
+    @staticmethod
+    def of(cells: Sequence[Cell], sizes: Sequence[Sizes]) -> Form:
+        """That of layers upon each other: `x` is the first one's, every other input is everybody's.
+
+        Errors: ShapeProblem E203 where layers differ about an input.
+        """
+        mains = [main_input(cell) for cell in cells]
+        tails: dict[str, Shape] = {}
+        varies: dict[str, str] = {}
+        for k, (cell, numbers) in enumerate(zip(cells, sizes, strict=True)):
+            for name in cell.inputs:
+                if k and name == mains[k]:
+                    continue
+                tail = tuple(number(size, numbers) for size in cell.typed.shape(name))
+                over = cell.typed.over.get(name, "tb")
+                if (tails.setdefault(name, tail), varies.setdefault(name, over)) != (tail, over):
+                    raise ShapeProblem(
+                        "E203",
+                        f"the input {name} is one thing in layer {k}, another in one below",
+                        rule="An input has one size, and varies over the same, in all layers.",
+                        fix="Give one of them another name in its equations.",
+                    )
+        return Form(mains[0], tails, varies)
 
     def over(self, name: str) -> str:
         """What an input varies over: "tb", "t" or "b"."""
-        return self.cell.typed.over.get(name, "tb")
+        return self.varies.get(name, "tb")
 
     @property
     def is_uncounted(self) -> bool:
         """Whether no input at [t] counts the steps."""
-        return not any("t" in self.over(name) for name in self.cell.inputs)
+        return not any("t" in self.over(name) for name in self.tails)
 
-    def rows(self, state: object) -> int | None:
-        """The sequences that a state holds, where no input could say so; None without a batch."""
-        if not isinstance(state, Mapping) or any("b" in self.over(n) for n in self.cell.inputs):
-            return None
-        for name, tensor in state.items():
-            tail = self.tails.get(name, ())
-            if isinstance(tensor, torch.Tensor) and tensor.dim() == 2 + len(tail):
-                return int(tensor.shape[1])
-        return None
+    @property
+    def is_unbatched(self) -> bool:
+        """Whether no input counts the sequences."""
+        return not any("b" in over for over in self.varies.values())
 
     def is_plain(self, x: object, dtype: torch.dtype | None) -> bool:
         """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
         if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None:
             return False
         return (
-            len(self.cell.inputs) == 1
+            len(self.tails) == 1
             and (x.shape[2],) == self.tails[self.main]
             and x.numel() > 0
             and self.over(self.main) == "tb"
@@ -197,16 +228,16 @@ class Form:
         given = dict(others)
         if self.main is not None and x is not None:
             given[self.main] = x
-        missing = [name for name in self.cell.inputs if name not in given]
-        extra = [name for name in given if name not in self.cell.inputs]
+        missing = [name for name in self.tails if name not in given]
+        extra = [name for name in given if name not in self.tails]
         if missing or extra or (self.main is None and x is not None):
             raise NameProblem(
                 "E405",
                 f"the cell needs the input {missing[0]}"
                 if missing
                 else f"the cell has no input {extra[0] if extra else 'x'}",
-                rule=f"Its inputs are {', '.join(self.cell.inputs) or 'none'}.",
-                fix=nearest(extra[0], self.cell.inputs) or None
+                rule=f"Its inputs are {', '.join(self.tails) or 'none'}.",
+                fix=nearest(extra[0], self.tails) or None
                 if extra
                 else f"Pass {missing[0]}=..."
                 if missing
@@ -214,7 +245,7 @@ class Form:
             )
         for name, tensor in given.items():
             check_tensor(name, tensor)
-        ranks = {n: given[n].dim() - len(self.cell.typed.shape(n)) for n in given}
+        ranks = {n: given[n].dim() - len(self.tails[n]) for n in given}
         batched = any(r >= 2 for n, r in ranks.items() if self.over(n) == "tb")
         batched = batched or any(r == 1 for n, r in ranks.items() if self.over(n) == "b")
         for name, tensor in given.items():
@@ -267,39 +298,6 @@ class Form:
             )
         return length, next(iter(batch.values()), rows)
 
-    def state(self, state: object, batch: int, batched: bool, dtype: torch.dtype | None) -> State:
-        """Every state that is given, (num_layers, B, size)."""
-        found: State = {}
-        if not isinstance(state, Mapping):
-            raise NameProblem(
-                "E406",
-                "states are given by name, as a dict",
-                fix=f'As in {{"{self.cell.states[0]}": ...}}.' if self.cell.states else None,
-            )
-        for name, tensor in state.items():
-            if name not in self.kept:
-                raise NameProblem(
-                    "E406",
-                    f"the cell has no state {name}",
-                    rule=f"Its states are {', '.join(self.cell.states)}.",
-                    fix=nearest(name, self.cell.states) or None,
-                )
-            check_tensor(f"the state {name}", tensor)
-            if name in self.cell.states:  # what is counted beside them keeps its own
-                check_dtype(f"the state {name}", tensor, dtype)
-            tail = self.tails.get(name, ())
-            wanted = (self.num_layers, batch, *tail) if batched else (self.num_layers, *tail)
-            if tuple(tensor.shape) != wanted:
-                raise ShapeProblem(
-                    "E213",
-                    f"the state {name} is {tuple(tensor.shape)}, and the layer needs {wanted}",
-                    rule="(num_layers, B, size)."
-                    if batched
-                    else "(num_layers, size) without a batch.",
-                )
-            found[name] = tensor if batched else tensor.unsqueeze(1)
-        return found
-
 
 def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
     """E505 for a tensor of another dtype than the layer's."""
@@ -317,4 +315,23 @@ def check_tensor(what: str, given: object) -> None:
     if not isinstance(given, torch.Tensor):
         raise WeightProblem(
             "E504", f"{what} is {type(given).__name__}, no tensor", fix="Pass torch.as_tensor(...)."
+        )
+
+
+def check_step(x: object, form: Form, bidirectional: bool) -> None:
+    """E219 where a layer cannot go step by step, E210 for an input of several steps."""
+    if bidirectional:
+        raise ShapeProblem(
+            "E219",
+            "a bidirectional layer has no single steps",
+            rule="It reads what follows too.",
+            fix="Pass the whole sequence: layer(x).",
+        )
+    tail = form.tails.get(form.main or "", ())
+    if isinstance(x, torch.Tensor) and x.dim() > 1 + len(tail):
+        raise ShapeProblem(
+            "E210",
+            f"x is {tuple(x.shape)}, and one step needs ({', '.join(map(str, ('B', *tail)))})",
+            rule="A step has no axis of time.",
+            fix="Pass x[0], or call layer(x) for all steps.",
         )

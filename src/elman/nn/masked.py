@@ -40,6 +40,12 @@ class Masks:
         assert self.ends is not None
         return torch.arange(self.steps, device=self.ends.device)[:, None] < self.ends
 
+    def cleared(self, inputs: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+        """The inputs, of which one, (T, B, size), is 0 behind the lengths whatever it holds."""
+        if self.ends is None or name not in inputs:
+            return {**inputs}
+        return {**inputs, name: torch.where(self.within[:, :, None], inputs[name], 0)}
+
     def words(self, layer: Layer, like: Tensor) -> dict[str, Tensor]:
         """The streams of `passes.masking` that a layer reads, by their names, in its dtype."""
         found = {}

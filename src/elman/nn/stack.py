@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from elman.cell import Cell
 from elman.errors import ShapeProblem
@@ -25,44 +26,67 @@ def size_of_main(cell: Cell) -> str:
     return shape[0] if shape else "input"
 
 
+def each_layer(what: str, given: Any, num_layers: int) -> list[Any]:
+    """What is given for every layer, or a list with something for each; ShapeProblem E208."""
+    if not isinstance(given, list | tuple):
+        return [given] * num_layers
+    if len(given) != num_layers:
+        raise ShapeProblem(
+            "E208",
+            f"{what} is a list of {len(given)}, and there are {num_layers} layers",
+            rule="A list has something for each layer.",
+            fix=f"Pass {num_layers} of them, or one for all layers.",
+        )
+    return list(given)
+
+
+def count_layers(num_layers: int, *given: object) -> int:
+    """The number of layers, which a list says where num_layers does not."""
+    listed = [len(each) for each in given if isinstance(each, list | tuple)]
+    return listed[0] if num_layers == 1 and listed else num_layers
+
+
 def plan_sizes(
-    cell: Cell, input_size: int, hidden_size: int, num_layers: int, given: Sizes
-) -> tuple[list[Sizes], int]:
-    """The number of every size in each layer, and the size of the output of the last.
+    cells: Sequence[Cell],
+    input_size: int,
+    hidden_sizes: Sequence[int],
+    given: Sizes,
+    directions: int = 1,
+) -> tuple[list[Sizes], list[int]]:
+    """The number of every size in each layer, and what each layer reads; last, what comes out.
 
     Errors: ShapeProblem E203 (two numbers for one size), E209 (a layer that cannot be stacked).
     """
     layers: list[Sizes] = []
-    width = input_size
-    output = cell.returns[0]
-    shape = cell.typed.shape(output)
-    for _ in range(num_layers):
-        named = _named(cell, width, hidden_size, num_layers)
+    widths = [input_size]
+    for k, (cell, hidden) in enumerate(zip(cells, hidden_sizes, strict=True)):
+        is_last = k + 1 == len(cells)
+        named = _named(cell, widths[-1], hidden, is_first=not k)
         for name, value in given.items():
             if named.get(name, value) != value:
                 raise ShapeProblem(
                     "E203", f"{name} is {named[name]} in the layer and {value} in sizes"
                 )
         layers.append(cell.numbers({**named, **given}, by={size_of_main(cell): "input_size"}))
-        if len(shape) != 1 and num_layers > 1:
+        shape = cell.typed.shape(cell.returns[0])
+        if not is_last and len(shape) != 1:
             raise ShapeProblem(
                 "E209",
-                f"{output} is no vector, so that no layer can read it",
+                f"{cell.returns[0]} is no vector, so that no layer can read it",
                 rule="Stack one layer.",
             )
-        width = number(shape[0], layers[-1]) if shape else 1
-    _check_states(cell, layers)
-    return layers, width
+        widths.append(directions * number(shape[0], layers[-1]) if shape else 1)
+    return layers, widths
 
 
-def _named(cell: Cell, width: int, hidden: int, num_layers: int) -> dict[str, int]:
+def _named(cell: Cell, width: int, hidden: int, *, is_first: bool) -> dict[str, int]:
     """The sizes that input_size and hidden_size stand for in this cell."""
     named = {"hidden": hidden} if "hidden" in cell.typed.aliases else {}
     main, size = main_input(cell), size_of_main(cell)
     if main is None:
         return named
     if not cell.typed.shape(main):
-        _check_number(main, width, num_layers)
+        _check_number(main, width, is_first)
         return named
     if size.isdigit():
         if int(size) != width:
@@ -80,30 +104,17 @@ def _named(cell: Cell, width: int, hidden: int, num_layers: int) -> dict[str, in
     return {**named, size: width}
 
 
-def _check_number(main: str, width: int, num_layers: int) -> None:
+def _check_number(main: str, width: int, is_first: bool) -> None:
     """An input that is a number at each step has the size 1, and reads no layer."""
+    if not is_first:
+        raise ShapeProblem(
+            "E209",
+            f"{main} is a number in the equations, so that it can read no layer",
+            rule="Stack one layer.",
+        )
     if width != 1:
         raise ShapeProblem(
             "E203",
             f"{main} is a number in the equations, and input_size is {width}",
             fix="Pass input_size=1.",
         )
-    if num_layers > 1:
-        raise ShapeProblem(
-            "E209",
-            f"{main} is a number in the equations, so that it can read no layer",
-            rule="Stack one layer.",
-        )
-
-
-def _check_states(cell: Cell, layers: list[Sizes]) -> None:
-    for key in cell.states:
-        tails = [tuple(number(s, sizes) for s in cell.typed.shape(key)) for sizes in layers]
-        if len(set(tails)) > 1:
-            raise ShapeProblem(
-                "E209",
-                f"the state {key} has not one size in all layers: it is "
-                + ", then ".join(str(tail) for tail in tails[:2]),
-                rule="The states of a stack are (num_layers, B, size).",
-                fix="Stack single layers, or give input and output one size.",
-            )

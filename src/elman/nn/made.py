@@ -1,0 +1,198 @@
+"""What a stack of cells consists of: the directions of its layers, its weights, what is between."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import torch
+
+from elman.backends import c_compile
+from elman.backends.notice import BackendNotice
+from elman.cell import Cell
+from elman.errors import ShapeProblem
+from elman.ir.sizes import number
+from elman.nn import drawn
+from elman.nn.frozen import CanFreeze, Frozen
+from elman.nn.fused import pack
+from elman.nn.given import Form, as_cell, check_names, constant_tensors, remat_steps
+from elman.nn.layers import Stack, stacked
+from elman.nn.passage import Passage
+from elman.nn.rungs import check_two_ways, rung_of, with_learned_starts
+from elman.nn.stack import each_layer, plan_sizes
+from elman.nn.states import States
+
+Tensor: TypeAlias = torch.Tensor
+State: TypeAlias = dict[str, Any]
+
+
+class Made(CanFreeze):
+    """The layers of a stack with their weights, before anything runs through them."""
+
+    cells: tuple[Cell, ...]  # of each layer
+    cell: Cell  # the first
+    input_size: int
+    hidden_size: int | Sequence[int]
+    num_layers: int
+    sizes: dict[str, int]
+    bidirectional: bool
+    remat: bool | int
+    return_states: tuple[str, ...]
+    residual: bool
+    layer_norm: bool
+    skip_input: bool
+
+    def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
+        """The cell of each layer."""
+        is_list = isinstance(given, list | tuple)
+        cells = each_layer("cell", given if is_list else as_cell(given), self.num_layers)
+        cells = [as_cell(each) for each in cells]
+        if learn_initial_state:
+            cells = with_learned_starts(cells)
+        self.cells, self.cell = tuple(cells), cells[0]
+        self.learn_initial_state = learn_initial_state
+        if not isinstance(self.hidden_size, int):
+            self.hidden_size = tuple(each_layer("hidden_size", self.hidden_size, self.num_layers))
+
+    def _make(self, constants: Mapping[str, Any], device: Any, dtype: torch.dtype | None) -> None:
+        """All that the layers consist of, begun by torch's own rule."""
+        widths = self._plan()
+        self._make_weights(device, dtype)
+        self._keep_constants(constants, device, dtype)
+        self._join(widths, device, dtype)
+        self.reset_parameters()
+
+    def _plan(self) -> list[int]:
+        """The rungs, and the form of what they take; what each layer reads, and what comes out."""
+        cells, directions = self.cells, 2 if self.bidirectional else 1
+        check_names(cells)
+        hidden = each_layer("hidden_size", self.hidden_size, self.num_layers)
+        planned, widths = plan_sizes(cells, self.input_size, hidden, self.sizes, directions)
+        if self.bidirectional:
+            check_two_ways(cells)
+        how: dict[str, Any] = {
+            "seen": self.return_states,
+            "remat": remat_steps(self.remat),
+            "own_constants": any(cell != self.cell for cell in cells),
+        }
+        self._rungs = [
+            rung_of(cell, numbers, (k, bool(d)), **how)
+            for k, (cell, numbers) in enumerate(zip(cells, planned, strict=True))
+            for d in range(directions)
+        ]
+        self._weights = [name for rung in self._rungs for name in rung.weights.values()]
+        self.main = self._rungs[0].main
+        self._form = Form.of(cells, planned)
+        tails = {
+            name: [each.tail(name) for each in self._rungs[::directions]]
+            for name in dict.fromkeys(name for cell in cells for name in cell.states)
+        }
+        self._states = States(tails, drawn.remembered(cells), self.num_layers, directions)
+        return widths
+
+    def _join(self, widths: list[int], device: Any, dtype: torch.dtype | None) -> None:
+        """What happens between layers, and whether all of them are one call of the kernels."""
+        if self.residual and all(a != b for a, b in pairwise(widths)):
+            raise ShapeProblem(
+                "E219",
+                f"residual=True, and no layer has as many inputs as outputs: {widths}",
+                rule="A layer adds its input to its output where both have one size.",
+                fix=f"Pass hidden_size={self.input_size}, or stack layers of one size.",
+            )
+        for k, width in enumerate(widths[:-1] if self.layer_norm else ()):
+            self.add_module(f"norm_l{k}", torch.nn.LayerNorm(width, device=device, dtype=dtype))
+        self.output_size = widths[-1] + (self.input_size if self.skip_input else 0)
+        first = self._rungs[0].average
+        is_alike = all(cell == self.cell for cell in self.cells) and not self.bidirectional
+        is_whole = all(self._states.is_whole(name) for name in self.cell.states)
+        is_seen = self.num_layers > 1 and bool(self.return_states)
+        is_apart = is_seen or self.residual or self.layer_norm
+        # in one call, but where torch computes the first state or spreads what the next layer reads
+        is_simple = not first.cell.initial and first.cell.value(first.cell.returns[0]).over == "tb"
+        self._stack: Stack | None = None
+        if is_alike and is_whole and is_simple and not is_apart:
+            layers = [each.average for each in self._rungs]
+            self._stack = stacked(layers, self.cell.inputs, self.main or "")
+
+    @property
+    def _passage(self) -> Passage:
+        count = self.num_layers if self.layer_norm else 0
+        return Passage([getattr(self, f"norm_l{k}") for k in range(count)], self.residual)
+
+    def _make_weights(self, device: Any, dtype: torch.dtype | None) -> None:
+        """A parameter for every name of the equations and layer; a buffer where it is frozen."""
+        for rung in self._rungs:
+            cell = rung.cell
+            for name in cell.parameters:
+                shape = [number(size, rung.sizes) for size in cell.typed.shape(name)]
+                empty = torch.empty(shape, device=device, dtype=dtype)
+                if name in cell.frozen:
+                    self.register_buffer(rung.weights[name], empty)
+                else:
+                    self.register_parameter(rung.weights[name], torch.nn.Parameter(empty))
+
+    def _keep_constants(
+        self, given: Mapping[str, Any], device: Any, dtype: torch.dtype | None
+    ) -> None:
+        """The constants of each layer, which are not saved with it."""
+        constants = constant_tensors(self.cells, given)
+        for rung in self._rungs:
+            for name, tensor in constants[rung.number].items():
+                kept = tensor.to(device, dtype or torch.get_default_dtype())
+                self.register_buffer(rung.weights[name], kept, persistent=False)
+
+    def reset_parameters(self) -> None:
+        """torch's own rule: uniform within 1/sqrt(hidden_size); a learned initial state is 0."""
+        hidden = each_layer("hidden_size", self.hidden_size, self.num_layers)
+        with torch.no_grad():
+            for rung in self._rungs:
+                initial = rung.cell.typed.cell.initial
+                starts = {value.attr.name for _, value in initial if not value.args}
+                bound = 1.0 / math.sqrt(hidden[rung.number])
+                for name in rung.cell.parameters:
+                    weight: Tensor = getattr(self, rung.weights[name])
+                    weight.zero_() if name in starts else weight.uniform_(-bound, bound)
+        for norm in self._passage.norms:
+            norm.reset_parameters()  # type: ignore[operator]
+
+    def _dtype(self) -> torch.dtype | None:
+        """That of the weights; None where there are none."""
+        first = next(iter(self._parameters.values()), None)
+        if first is None and self.cell.parameters:  # all are frozen
+            first = getattr(self, self._rungs[0].weights[self.cell.parameters[0]])
+        return None if first is None else first.dtype
+
+    def _like(self, inputs: State) -> Tensor:
+        """A tensor of the layer's dtype and device."""
+        given = next(iter(inputs.values()), None)
+        return self._array(next(iter(self._rungs[0].weights.values()))) if given is None else given
+
+    def _array(self, name: str) -> Tensor:
+        """A weight or a constant by the layer's name of it."""
+        found = self._parameters.get(name)  # by far quicker than getattr
+        array: Tensor = getattr(self, name) if found is None else found
+        return array
+
+    def _weight_names(self) -> Iterable[str]:
+        return [rung.weights[name] for rung in self._rungs for name in rung.cell.parameters]
+
+    def _pack(self, frozen: Frozen) -> None:
+        if self._stack is not None:
+            inputs = [None] * len(self.cell.inputs)
+            given = [self._array(name) for name in self._weights]
+            pack(frozen, self._stack, [*inputs, *given, *self._stack.no_states])
+            return
+        for rung in self._rungs:
+            stack, inputs = rung.average.stack, [None] * len(rung.cell.inputs)
+            given = [self._array(name) for name in rung.weights.values()]
+            pack(frozen, stack, [*inputs, *given, *stack.no_states])
+
+
+def notify() -> None:
+    """One line to who makes a layer where no compiler can serve it."""
+    reason = c_compile.trouble()
+    if reason is not None:
+        warnings.warn(BackendNotice(reason), stacklevel=3)

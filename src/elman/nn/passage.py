@@ -1,0 +1,104 @@
+"""What runs through layers of one or two directions, and what happens between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+
+from elman.nn.layers import Lead, Tensor
+from elman.nn.masked import Masks
+
+Outputs: TypeAlias = tuple[Tensor, ...]
+Run: TypeAlias = Callable[[Any], Outputs]  # a direction of a layer: what it gives for what it reads
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Time reversed, of each sequence as far as it goes."""
+
+    order: Tensor | None  # of the (T * B) steps of all sequences; None where all are as long
+
+    @staticmethod
+    def of(lead: Lead, masks: Masks | None) -> Turn:
+        """That of T steps of B sequences."""
+        if masks is None or masks.ends is None:
+            return Turn(None)
+        steps = torch.arange(lead[0], device=masks.ends.device)[:, None]
+        ends = masks.ends.to(steps.dtype)
+        turned = torch.where(steps < ends, ends - 1 - steps, steps)
+        return Turn((turned * lead[1] + torch.arange(lead[1], device=steps.device)).reshape(-1))
+
+    def __call__(self, whole: Tensor) -> Tensor:
+        """(T, B, ...) from its other end; a second turn gives it back."""
+        if self.order is None:
+            return whole.flip(0)
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return _picked(whole, self.order)
+        turned: Tensor = _Turned.apply(whole, self.order)
+        return turned
+
+    def masks(self, masks: Masks) -> Masks:
+        """What a layer is told that reads from the other end: what ended a part now begins it."""
+        if masks.anew is None:
+            return masks
+        behind = torch.cat([masks.anew[1:], torch.zeros_like(masks.anew[:1])])
+        return replace(masks, anew=self(behind))
+
+
+def _picked(whole: Tensor, order: Tensor) -> Tensor:
+    return whole.flatten(0, 1).index_select(0, order).view(whole.shape)
+
+
+class _Turned(torch.autograd.Function):
+    """Each step goes to a place of its own, so that the gradient is picked and not added up."""
+
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, order: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(order)
+        return _picked(whole, order)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        return _Turned.apply(grad, ctx.saved_tensors[0]), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # type: ignore[override]
+        return _picked(tangent, ctx.saved_tensors[0])
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What happens before, between and behind layers."""
+
+    norms: Sequence[torch.nn.Module] = ()  # of what each layer reads; none at all, or one a layer
+    residual: bool = False
+
+    def through(
+        self,
+        x: Tensor | None,
+        layers: Sequence[Sequence[Run]],
+        drop: Callable[[Tensor], Tensor] | None = None,
+    ) -> Outputs:
+        """What the last layer gives; `drop` is what befalls the output of all others."""
+        below = x
+        outputs: Outputs = ()
+        for k, directions in enumerate(layers):
+            read = self.norms[k](below) if self.norms else below
+            first, *others = joined([run(read) for run in directions])
+            if drop is not None and k + 1 < len(layers):
+                first = drop(first)
+            if self.residual and below is not None and first.shape == below.shape:
+                first = first + below
+            below = first
+            outputs = (first, *others)
+        return outputs
+
+
+def joined(directions: Sequence[Outputs]) -> Outputs:
+    """What the directions of a layer give, side by side."""
+    if len(directions) == 1:
+        return directions[0]
+    return tuple(torch.cat(both, dim=-1) for both in zip(*directions, strict=True))
