@@ -1,6 +1,7 @@
 """Torch modules made from cells."""
 
 from elman.nn.attention import Attention
+from elman.nn.composed import Bidirectional, Stacked
 from elman.nn.crf import CRF
 from elman.nn.ctc import ctc_beam, ctc_greedy
 from elman.nn.decoder import Decoder
@@ -18,6 +19,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Attention",
+    "Bidirectional",
     "Bridge",
     "Decoder",
     "Encoder",
@@ -30,6 +32,7 @@ __all__ = [
     "ReadOut",
     "Recurrent",
     "Search",
+    "Stacked",
     "ctc_beam",
     "ctc_greedy",
     "release_memory",

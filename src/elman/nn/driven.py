@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from elman.backends.masks import check_lengths
 from elman.cell import Cell
-from elman.errors import NameProblem
+from elman.errors import NameProblem, ShapeProblem
+from elman.nn.given import check_tensor
 from elman.nn.recurrent import Recurrent
 
 Tensor: TypeAlias = torch.Tensor
@@ -46,6 +48,61 @@ def kind_of(layer: object) -> Kind:
     )
 
 
+class Composed(torch.nn.Module):
+    """A layer of layers: what it gives for x (T, B, size), and the states of its layers."""
+
+    input_size: int
+    output_size: int
+    batch_first: bool
+    layers: torch.nn.ModuleList
+
+    def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+        """As `Kind.run`; `state` is a tuple with that of each layer, or None."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, state: Any = None, *, lengths: Any = None, **inputs: Tensor
+    ) -> Found:
+        """Output (T, B, output_size) and a tuple of the layers' final states."""
+        check_tensor("x", x)
+        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
+            axes = "B, T" if self.batch_first else "T, B"
+            raise ShapeProblem(
+                "E210",
+                f"x is {tuple(x.shape)}, and {type(self).__name__} needs "
+                f"({axes}, {self.input_size})",
+                rule="T steps, B sequences, then the size of the first layer's input.",
+            )
+        if x.dim() == 2:
+            return self._alone(x, state, lengths, inputs)
+        if self.batch_first:
+            x = x.transpose(0, 1)
+        if lengths is not None:
+            check_lengths(lengths, (len(x), x.shape[1]), True)
+        output, after = self.drive(x, state, lengths, inputs)
+        return (output.transpose(0, 1) if self.batch_first else output), after
+
+    def _alone(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+        """One sequence without a batch: (T, size)."""
+        if inputs:
+            rule = "Inputs by name are given to a batch of sequences."
+            raise ShapeProblem(
+                "E210", "one sequence with inputs by name", rule=rule, fix="Pass x[:, None]."
+            )
+        lengths = None if lengths is None else [lengths]
+        state = None if state is None else _along(self, state, torch.unsqueeze)
+        output, after = self.drive(x[:, None], state, lengths, inputs)
+        return output[:, 0], _along(self, after, torch.squeeze)
+
+
+def _along(layer: Any, state: Any, change: Callable[[Tensor, int], Tensor]) -> Any:
+    """A state changed on the axis of its sequences."""
+    if isinstance(layer, Composed):
+        return tuple(_along(*pair, change) for pair in zip(layer.layers, state, strict=True))
+    axis = kind_of(layer).axis
+    return map_state(state, lambda each: change(each, axis))
+
+
 def check_driven(layer: Any, who: str) -> None:
     """E417 for a layer that reads no vector, or returns more than one value a step."""
     if isinstance(layer, Recurrent):
@@ -69,35 +126,57 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(state, torch.Tensor):
         return change(state)
     if isinstance(state, Mapping):
-        return {name: change(tensor) for name, tensor in state.items()}
-    return None if state is None else tuple(change(tensor) for tensor in state)
+        return {name: map_state(each, change) for name, each in state.items()}
+    return None if state is None else tuple(map_state(each, change) for each in state)
 
 
 @dataclass(frozen=True)
 class Form:
     """What the states of a layer look like."""
 
-    shapes: Shapes  # by name, (layers * directions, size)
+    shapes: Shapes  # by name, (layers * directions, size); "h.1" is that of a layer of its own
     axis: int
     is_named: bool
+    counts: Mapping[str, int]  # of states that differ from layer to layer, the number of layers
+    parts: tuple[Form, ...] = ()  # of a layer of layers
 
     @staticmethod
     def of(layer: Any) -> Form:
         """That of a layer."""
         kind = kind_of(layer)
-        return Form(kind.shapes(layer), kind.axis, isinstance(layer, Recurrent))
+        if isinstance(layer, Composed):
+            parts = tuple(Form.of(each) for each in layer.layers)
+            pairs = ((k, item) for k, part in enumerate(parts) for item in part.shapes.items())
+            shapes = {f"{k}.{name}": shape for k, (name, shape) in pairs}
+            return Form(shapes, kind.axis, False, {}, parts)
+        is_named = isinstance(layer, Recurrent)
+        counts = layer._states.ragged if is_named else {}
+        return Form(kind.shapes(layer), kind.axis, is_named, counts)
 
     def read(self, state: Any) -> dict[str, Tensor]:
         """States by name, (layers * directions, B, size) each, from the layer's own form."""
+        if self.parts:
+            named = [part.read(each) for part, each in zip(self.parts, state, strict=True)]
+            return {f"{k}.{name}": t for k, each in enumerate(named) for name, t in each.items()}
         if isinstance(state, Mapping):
-            return {name: state[name] for name in self.shapes}
+            keys = {key: key.partition(".") for key in self.shapes}
+            return {key: state[n][int(k)] if k else state[n] for key, (n, _, k) in keys.items()}
         pairs = zip(self.shapes, _tensors(state), strict=True)
         return {name: tensor if self.axis else tensor[None] for name, tensor in pairs}
 
     def write(self, named: Mapping[str, Tensor]) -> Any:
         """The inverse of `read`."""
+        if self.parts:
+            return tuple(
+                part.write({name: named[f"{k}.{name}"] for name in part.shapes})
+                for k, part in enumerate(self.parts)
+            )
         if self.is_named:
-            return dict(named)
+            whole = {name: named[name] for name in self.shapes if "." not in name}
+            return whole | {
+                name: tuple(named.get(f"{name}.{k}") for k in range(count))
+                for name, count in self.counts.items()
+            }
         tensors = tuple(t if self.axis else t[0] for t in named.values())
         return tensors[0] if len(tensors) == 1 else tensors
 
@@ -107,23 +186,27 @@ def rows_of(layer: Any, state: Any) -> int | None:
     axis = kind_of(layer).axis
     if isinstance(state, torch.Tensor):
         return state.shape[axis]
-    tensors = list(state.values() if isinstance(state, Mapping) else state or ())
-    return tensors[0].shape[axis] if tensors else None
+    if state is None:
+        return None
+    parts = state.values() if isinstance(state, Mapping) else state
+    found = (rows_of(layer, part) for part in parts)
+    return next((rows for rows in found if rows is not None), None)
 
 
 def _run_recurrent(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
     given = x.transpose(0, 1) if layer.batch_first else x
-    output, after = layer(given, state, lengths=lengths, **inputs)
+    output, after, *_ = layer(given, state, lengths=lengths, **inputs)
     return (output.transpose(0, 1) if layer.batch_first else output), after
 
 
 def _step_recurrent(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
-    found: Found = layer.step(x, state, **inputs)
-    return found
+    output, after, *_ = layer.step(x, state, **inputs)
+    return output, after
 
 
 def _shapes_recurrent(layer: Any) -> Shapes:
-    return {name: layer._states.shape(name, ()) for name in layer._states.tails}
+    found: Shapes = layer._states.shapes()
+    return found
 
 
 def _size_recurrent(layer: Any) -> int:
@@ -211,6 +294,20 @@ def _no_inputs(layer: Any, inputs: Inputs) -> None:
         )
 
 
+def _run_composed(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    found: Found = layer.drive(x, state, lengths, inputs)
+    return found
+
+
+def _shapes_composed(layer: Any) -> Shapes:
+    return Form.of(layer).shapes
+
+
+def _step_composed(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
+    output, after = layer.drive(x[None], state, None, inputs)
+    return output[0], after
+
+
 KINDS: tuple[tuple[Any, Kind], ...] = (
     (
         Recurrent,
@@ -220,5 +317,9 @@ KINDS: tuple[tuple[Any, Kind], ...] = (
     (
         torch.nn.RNNCellBase,
         Kind(_run_cell, _step_cell, _shapes_cell, 0, _size_cell),
+    ),
+    (
+        Composed,
+        Kind(_run_composed, _step_composed, _shapes_composed, 1, _size_recurrent),
     ),
 )

@@ -10,11 +10,14 @@ import torch
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import counted
 from elman.nn.decoder import Decoder
-from elman.nn.driven import Form, Inputs, check_driven, is_batch_first, kind_of
+from elman.nn.driven import Composed, Form, Inputs, check_driven, is_batch_first, kind_of
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated
 
 Tensor: TypeAlias = torch.Tensor
+
+
+LAYERS = torch.nn.RNNBase | torch.nn.RNNCellBase | Recurrent | Composed
 
 
 class Encoder(torch.nn.Module):
@@ -95,7 +98,7 @@ class Bridge(torch.nn.Module):
         for name, shape in wanted.items():
             size = math.prod(given[self._read[name]])
             linear = torch.nn.Linear(size, math.prod(shape), device=like.device, dtype=like.dtype)
-            self.maps[f"to_{name}"] = linear
+            self.maps[_key(name)] = linear
 
     def forward(self, state: Any) -> Any:
         """A state in the form of the decoder's layer."""
@@ -103,9 +106,14 @@ class Bridge(torch.nn.Module):
         found = {}
         for name, shape in self._wanted.shapes.items():
             joined = given[self._read[name]].transpose(0, 1).flatten(1)  # (B, all layers)
-            made = self.maps[f"to_{name}"](joined).tanh()
+            made = self.maps[_key(name)](joined).tanh()
             found[name] = made.unflatten(1, shape).transpose(0, 1)
         return self._wanted.write(found)
+
+
+def _key(state: str) -> str:
+    """The name of the module that makes a state."""
+    return f"to_{state.replace('.', '_')}"
 
 
 class EncoderDecoder(torch.nn.Module):
@@ -139,7 +147,9 @@ class EncoderDecoder(torch.nn.Module):
 
     def __init__(self, encoder: torch.nn.Module, decoder: Decoder, bridge: Any = None) -> None:
         super().__init__()
-        is_layer = isinstance(encoder, torch.nn.RNNBase | torch.nn.RNNCellBase | Recurrent)
+        is_layer = isinstance(
+            encoder, torch.nn.RNNBase | torch.nn.RNNCellBase | Recurrent | Composed
+        )
         self.encoder = Encoder(encoder) if is_layer else encoder
         self.decoder = decoder
         size = getattr(self.encoder, "output_size", None)

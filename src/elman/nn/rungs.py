@@ -142,7 +142,8 @@ class Climb:
         if rung.is_reverse:
             turn = Turn.of(self.lead, masks)
             masks = masks if masks is None else turn.masks(masks)
-            inputs = {name: self._turned(rung, name, v, turn) for name, v in inputs.items()}
+            over = rung.cell.typed.over
+            inputs = {n: turned_input(n, over.get(n, ""), v, turn) for n, v in inputs.items()}
         number, layer = len(self.finals), rung.average
         before = self.before[number]
         if self.seeds is not None and rung.chance is not None:
@@ -166,17 +167,6 @@ class Climb:
             self.seen.append(outputs)
         return outputs[: len(rung.cell.returns)]
 
-    def _turned(self, rung: Rung, name: str, value: Tensor, turn: Turn) -> Tensor:
-        over = rung.cell.typed.over.get(name, "")
-        if over == "t" and turn.order is not None:
-            raise ShapeProblem(
-                "E219",
-                f"{name} is one stream for all sequences, which end at steps of their own",
-                rule="Read from their ends, each would need its own.",
-                fix=f"Declare {name} without `per step`, and pass it for every sequence.",
-            )
-        return turn(value) if "t" in over else value
-
     def _like(self, rung: Rung, inputs: State) -> Tensor:
         """A tensor of the layer's dtype and device."""
         given = next(iter(inputs.values()), None)
@@ -193,3 +183,15 @@ def check_two_ways(cells: Sequence[Cell]) -> None:
                     f"{name} of the cell {cell.name} is no vector at each step",
                     rule="With bidirectional=True what both directions give stands side by side.",
                 )
+
+
+def turned_input(name: str, over: str, value: Tensor, turn: Turn) -> Tensor:
+    """An input as a layer has it that reads from the end; E219 where sequences end apart."""
+    if over == "t" and turn.order is not None:
+        raise ShapeProblem(
+            "E219",
+            f"{name} is one stream for all sequences, which end at steps of their own",
+            rule="Read from their ends, each would need its own.",
+            fix=f"Declare {name} without `per step`, and pass it for every sequence.",
+        )
+    return turn(value) if "t" in over else value

@@ -39,6 +39,22 @@ class States:
         count = self.directions * (1 if layer is not None else self.layers)
         return (count, *batch, *(tail or ()))
 
+    @property
+    def ragged(self) -> dict[str, int]:
+        """The states that have a tensor for each layer, and for how many layers."""
+        return {name: len(tails) for name, tails in self.tails.items() if not self.is_whole(name)}
+
+    def shapes(self) -> dict[str, Shape]:
+        """Of each state, without the batch; "h.1" is that of a layer of its own."""
+        found = {}
+        for name, tails in self.tails.items():
+            if self.is_whole(name):
+                found[name] = self.shape(name, ())
+                continue
+            own = {f"{name}.{k}": k for k, tail in enumerate(tails) if tail is not None}
+            found |= {key: self.shape(name, (), k) for key, k in own.items()}
+        return found
+
     def count(self, state: object) -> int | None:
         """How many sequences a state holds; None without a batch."""
         if not isinstance(state, Mapping):

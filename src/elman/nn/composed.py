@@ -1,0 +1,219 @@
+"""Layers made of layers: one that reads both ways, and one upon another."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import torch
+
+from elman.errors import NameProblem, ShapeProblem
+from elman.nn.driven import Composed, Found, Inputs, check_driven, is_batch_first, kind_of
+from elman.nn.given import Form
+from elman.nn.masked import Masks
+from elman.nn.passage import Passage, Turn
+from elman.nn.pool import ReadOut
+from elman.nn.recurrent import Recurrent
+from elman.nn.rungs import turned_input
+
+Tensor: TypeAlias = torch.Tensor
+MERGED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda a, b: torch.cat([a, b], dim=-1),
+    "sum": torch.add,
+    "mean": lambda a, b: (a + b) / 2,
+    "mul": torch.mul,
+}
+
+
+class Bidirectional(Composed):
+    """Two layers of which one reads each sequence from its end; what they give is joined.
+
+    >>> from elman.nn import GRU
+    >>> layer = Bidirectional(GRU(3, 5), read_out=ReadOut(10, 4, input_size=3))
+    >>> output, (ahead, back) = layer(torch.zeros(7, 2, 3), lengths=[7, 4])
+    >>> output.shape, ahead.shape
+    (torch.Size([7, 2, 4]), torch.Size([1, 2, 5]))
+
+    Args:
+        layer: `Recurrent`, `RNN`, `LSTM`, `GRU`, one of torch's layers, or a layer of layers.
+        backward: the layer that reads from the end; None for a copy of `layer` with weights of its
+            own.
+        merge: "concat" puts both outputs side by side; "sum", "mean" or "mul" make one of them.
+        read_out: a `ReadOut` of the joined output, and of the input where it has an input_size:
+            y = g(W_y [a_forward, a_backward, x] + b_y).
+
+    Shapes: as of the layers; the states are a tuple of both layers' own. Behind `lengths` the
+    output is 0 (of a read-out, what it makes of zeros).
+
+    Errors: E413 for a merge that does not exist, E218 where sizes clash.
+
+    Source: Schuster and Paliwal, 1997, doi:10.1109/78.650093.
+    """
+
+    def __init__(
+        self,
+        layer: torch.nn.Module,
+        backward: torch.nn.Module | None = None,
+        merge: str = "concat",
+        *,
+        read_out: ReadOut | None = None,
+    ) -> None:
+        super().__init__()
+        if merge not in MERGED:
+            rule = f"It is {', '.join(MERGED)}."
+            raise NameProblem("E413", f"merge={merge!r}", rule=rule)
+        both = [layer, _another(layer) if backward is None else backward]
+        self.batch_first, self.input_size = _order(both), layer.input_size
+        if both[1].input_size != self.input_size:
+            headline = f"one layer reads {self.input_size} numbers, the other {both[1].input_size}"
+            raise ShapeProblem("E218", headline, rule="Both directions read the same input.")
+        sizes = [kind_of(each).size(each) for each in both]
+        if merge != "concat" and sizes[0] != sizes[1]:
+            headline = f"merge={merge!r} of outputs of {sizes[0]} and {sizes[1]}"
+            raise ShapeProblem("E218", headline, fix='Pass merge="concat".')
+        self.layers, self.merge, self.read_out = torch.nn.ModuleList(both), merge, read_out
+        joined = sum(sizes) if merge == "concat" else sizes[0]
+        if read_out is not None and (
+            read_out.hidden_size != joined or read_out.input_size not in (0, self.input_size)
+        ):
+            raise ShapeProblem(
+                "E218",
+                f"the read-out reads {read_out.hidden_size} and {read_out.input_size}, and there "
+                f"are {joined} of both directions and {self.input_size} of the input",
+                fix=f"Pass ReadOut({joined}, ..., input_size={self.input_size}).",
+            )
+        self.output_size = joined if read_out is None else read_out.linear.out_features
+
+    def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+        """Output (T, B, output_size), and the states of both."""
+        masks = _masks(x, lengths)
+        x, turn = masks.cleared({"x": x}, "x")["x"], Turn.of((len(x), x.shape[1]), masks)
+        ahead, back = self.layers
+        before = (None, None) if state is None else state
+        one, after = kind_of(ahead).run(ahead, x, before[0], lengths, inputs)
+        turned = {name: _turned(back, name, each, turn) for name, each in inputs.items()}
+        other, last = kind_of(back).run(back, turn(x), before[1], lengths, turned)
+        output = MERGED[self.merge](one, turn(other))
+        if self.read_out is not None:
+            output = self.read_out(output, x if self.read_out.input_size else None)
+        return output, (after, last)
+
+    def extra_repr(self) -> str:
+        """What joins them."""
+        return f"merge={self.merge!r}"
+
+
+class Stacked(Composed):
+    """Layers of any kinds, each of which reads what the one below gives.
+
+    >>> from elman.nn import GRU, LSTM
+    >>> layer = Stacked(Bidirectional(GRU(3, 5)), LSTM(10, 4), dropout=0.1)
+    >>> output, states = layer(torch.zeros(7, 2, 3), lengths=[7, 4])
+    >>> output.shape, len(states)
+    (torch.Size([7, 2, 4]), 2)
+
+    Args:
+        layers: `Recurrent`, `RNN`, `LSTM`, `GRU`, torch's layers, or layers of layers.
+        dropout: on the output of each layer but the last, while training.
+        residual: a layer adds its input to its output, where both have one size.
+
+    Shapes: as of the layers; the states are a tuple of the layers' own. Inputs by name go to every
+    layer whose cell has them.
+
+    Errors: E218 where sizes clash, E405 for an input that no layer has.
+    """
+
+    def __init__(
+        self, *layers: torch.nn.Module, dropout: float = 0.0, residual: bool = False
+    ) -> None:
+        super().__init__()
+        if not layers:
+            raise ShapeProblem("E208", "a stack of no layers", fix="As in Stacked(GRU(3, 5)).")
+        self.batch_first = _order(layers)
+        self.layers = torch.nn.ModuleList(layers)
+        self.dropout, self.residual = dropout, residual
+        width = None
+        for k, layer in enumerate(layers):
+            reads = layer.input_size
+            if width is not None and reads != width:
+                headline = f"layer {k} reads {reads} numbers, and layer {k - 1} gives {width}"
+                raise ShapeProblem("E218", headline, fix=f"Make layer {k} with input_size={width}.")
+            width = kind_of(layer).size(layer)
+        self.input_size, self.output_size = layers[0].input_size, width or 0
+
+    def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+        """Output (T, B, output_size), and the states of all layers."""
+        x = _masks(x, lengths).cleared({"x": x}, "x")["x"]
+        states = [None] * len(self.layers) if state is None else state
+        named = [_own(layer, inputs) for layer in self.layers]
+        for name in inputs:
+            if not any(name in own for own in named):
+                raise NameProblem("E405", f"no layer has an input {name}")
+        finals: list[Any] = []
+
+        def run(layer: Any, before: Any, own: Inputs) -> Callable[[Any], tuple[Tensor, ...]]:
+            def direction(below: Tensor) -> tuple[Tensor, ...]:
+                output, after = kind_of(layer).run(layer, below, before, lengths, own)
+                finals.append(after)
+                return (output,)
+
+            return direction
+
+        runs = [[run(*each)] for each in zip(self.layers, states, named, strict=True)]
+        drop = torch.nn.Dropout(self.dropout) if self.dropout and self.training else None
+        (output,) = Passage((), self.residual).through(x, runs, drop)
+        return output, tuple(finals)
+
+    def extra_repr(self) -> str:
+        """What happens between the layers."""
+        words = [f"dropout={self.dropout}"] if self.dropout else []
+        return ", ".join([*words, *(["residual=True"] if self.residual else [])])
+
+
+def _order(layers: Sequence[Any]) -> bool:
+    """Whether the batch comes first, which all layers say alike."""
+    for layer in layers:
+        kind_of(layer)  # E417
+        check_driven(layer, "A layer of layers")
+    if len({is_batch_first(layer) for layer in layers}) > 1:
+        words = ", ".join(str(is_batch_first(layer)) for layer in layers)
+        fix = "Make all of them with the same batch_first."
+        raise ShapeProblem("E218", f"batch_first of the layers: {words}", fix=fix)
+    return is_batch_first(layers[0])
+
+
+def _another(layer: Any) -> Any:
+    """A layer of the same kind, with weights of its own."""
+    kind_of(layer)  # E417
+    found = copy.deepcopy(layer)
+    for module in found.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return found
+
+
+def _masks(x: Tensor, lengths: Any) -> Masks:
+    ends = None if lengths is None else torch.as_tensor(lengths, device=x.device)
+    return Masks(len(x), ends, None)
+
+
+def _forms(layer: Any) -> Iterator[Form]:
+    """Of a layer and all within it, what inputs by name look like."""
+    if isinstance(layer, Recurrent):
+        yield layer._form
+    for each in layer.layers if isinstance(layer, Composed) else ():
+        yield from _forms(each)
+
+
+def _own(layer: Any, inputs: Inputs) -> Inputs:
+    """Those of the inputs by name that a layer has."""
+    known = {name for form in _forms(layer) for name in form.tails}
+    return {name: each for name, each in inputs.items() if name in known}
+
+
+def _turned(layer: Any, name: str, value: Tensor, turn: Turn) -> Tensor:
+    over = next((form.over(name) for form in _forms(layer) if name in form.tails), "")
+    if over == "tb" and is_batch_first(layer):
+        return turned_input(name, over, value.transpose(0, 1), turn).transpose(0, 1)
+    return turned_input(name, over, value, turn)

@@ -1,0 +1,171 @@
+"""Layers of layers: both ways through a sequence, and one upon another, of every kind."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from elman import cells  # noqa: E402
+from elman.errors import ElmanError  # noqa: E402
+from elman.nn import (  # noqa: E402
+    GRU,
+    LSTM,
+    Attention,
+    Bidirectional,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    ReadOut,
+    Recurrent,
+    Stacked,
+)
+from tests.nn.pairs import drawn  # noqa: E402
+
+pytestmark = [pytest.mark.torch, pytest.mark.c]
+STEPS, BATCH, LENGTHS = 6, 4, [6, 2, 0, 4]
+KINDS = {
+    "Recurrent": lambda i, o, **more: Recurrent(cells["lstm"], i, o, dtype=torch.float64, **more),
+    "drop-in": lambda i, o, **more: GRU(i, o, dtype=torch.float64, **more),
+    "torch": lambda i, o, **more: torch.nn.LSTM(i, o, dtype=torch.float64, **more),
+}
+
+
+def near(found, expected):
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_ways_is_what_torch_has(kind):
+    make = KINDS[kind]
+    layer = Bidirectional(make(3, 5))
+    x = drawn(STEPS, BATCH, 3)
+    output, (ahead, back) = layer(x)
+    near(output[..., :5], layer.layers[0](x)[0])
+    near(output[..., 5:], layer.layers[1](x.flip(0))[0].flip(0))
+    assert not torch.equal(*(next(each.parameters()) for each in layer.layers))
+    near(layer(x, (ahead, back))[0][..., :5], layer.layers[0](x, ahead)[0])
+
+
+def test_the_read_out_of_the_lecture_sees_both_directions_and_the_input():
+    read_out = ReadOut(10, 4, input_size=3, activation=torch.sigmoid).double()
+    layer = Bidirectional(KINDS["drop-in"](3, 5), read_out=read_out)
+    x = drawn(STEPS, BATCH, 3)
+    both = Bidirectional(*layer.layers)(x)[0]
+    weight, bias = read_out.linear.weight, read_out.linear.bias
+    near(layer(x)[0], torch.sigmoid(torch.cat([both, x], -1) @ weight.T + bias))
+    cell = cells["bidirectional_read_out_sigmoid"]
+    arrays = {"a_forward": both[..., :5], "a_backward": both[..., 5:], "x": x}
+    run = cell.run(
+        {name: each.detach().numpy() for name, each in arrays.items()},
+        {"W_y": weight.detach().numpy(), "b_y": bias.detach().numpy()},
+    )
+    near(layer(x)[0], torch.from_numpy(run["y"]))
+
+
+@pytest.mark.parametrize("merge", ["sum", "mean", "mul"])
+def test_both_are_merged(merge):
+    layer = Bidirectional(KINDS["torch"](3, 5), merge=merge)
+    x = drawn(STEPS, BATCH, 3)
+    one, other = Bidirectional(*layer.layers)(x)[0].split(5, dim=-1)
+    near(layer(x)[0], {"sum": one + other, "mean": (one + other) / 2, "mul": one * other}[merge])
+    assert layer.output_size == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_with_lengths_each_sequence_is_as_alone(kind, batch_first):
+    make = KINDS[kind]
+    more = {"batch_first": batch_first}
+    layer = Stacked(
+        Bidirectional(make(3, 4, **more)), make(8, 8, **more), make(8, 8, **more), residual=True
+    )
+    x = drawn(STEPS, BATCH, 3)
+    alone = {r: layer(x[:n, r]) for r, n in enumerate(LENGTHS) if n}
+    for row, length in enumerate(LENGTHS):
+        x[length:, row] = torch.nan
+    x.requires_grad_()
+    output, states = layer(x.transpose(0, 1) if batch_first else x, lengths=LENGTHS)
+    output = output.transpose(0, 1) if batch_first else output
+    for row, (own, after) in alone.items():
+        near(output[: LENGTHS[row], row], own)
+        assert not output[LENGTHS[row] :, row].any()
+        last = states[2]["h"] if kind == "Recurrent" else states[2]
+        mine = after[2]["h"] if kind == "Recurrent" else after[2]
+        last = last if torch.is_tensor(last) else last[0]
+        near(last[:, row], mine if torch.is_tensor(mine) else mine[0])
+    output.sum().backward()
+    assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
+def test_a_stack_is_its_layers_one_after_the_other():
+    layers = [Recurrent(cells["gru"], 3, 5), LSTM(5, 4), torch.nn.GRU(4, 4)]
+    x = drawn(STEPS, BATCH, 3).float()
+    expected = x
+    for layer in layers:
+        expected, _ = layer(expected)
+    stack = Stacked(*layers)
+    output, states = stack(x)
+    torch.testing.assert_close(output, expected)
+    halves, after = stack(x[:2])
+    torch.testing.assert_close(torch.cat([halves, stack(x[2:], after)[0]]), expected)
+    assert len(states) == 3
+    torch.testing.assert_close(copy.deepcopy(stack)(x)[0], expected)
+
+
+def test_dropout_acts_between_and_in_training_only():
+    stack = Stacked(GRU(3, 3), GRU(3, 3), dropout=0.5)
+    x = drawn(STEPS, BATCH, 3).float()
+    assert not torch.equal(stack(x)[0], stack(x)[0])
+    torch.testing.assert_close(stack.eval()(x)[0], stack.layers[1](stack.layers[0](x)[0])[0])
+
+
+def test_inputs_by_name_reach_the_layers_that_have_them():
+    text = "v: per sequence\nh[t] = tanh(W @ x[t] + U @ h[t-1] + m[t] * (V @ v))"
+    make = lambda i: Recurrent(text, i, 5, sizes={"v": 2, "m": 5}, dtype=torch.float64)  # noqa: E731
+    layer = Stacked(Bidirectional(make(3)), KINDS["drop-in"](10, 4))
+    x, v, m = drawn(STEPS, BATCH, 3), drawn(BATCH, 2), drawn(STEPS, BATCH, 5)
+    output, _ = layer(x, v=v, m=m)
+    both = layer.layers[0]
+    ahead, back = both.layers
+    parts = [ahead(x, v=v, m=m)[0], back(x.flip(0), v=v, m=m.flip(0))[0].flip(0)]
+    near(output, layer.layers[1](torch.cat(parts, -1))[0])
+    with pytest.raises(ElmanError, match="no layer has an input w"):
+        layer(x, w=v)
+
+
+def test_they_are_encoders_and_their_states_are_bridged():
+    encoder = Encoder(Stacked(Bidirectional(GRU(3, 5)), LSTM(10, 4)))
+    several = Recurrent([cells["gru"], cells["lstm"]], 3, [6, 4])
+    decoder = Decoder(several, attention=Attention(4, 4), start=torch.zeros(3))
+    model = EncoderDecoder(encoder, decoder)
+    x = drawn(STEPS, BATCH, 3).float()
+    found, state, weights = model(x, x[:3], lengths=[6, 2, 1, 4])
+    assert found.shape == (3, BATCH, 3) and weights.shape == (3, BATCH, STEPS)
+    assert state["h"][1].shape == (1, BATCH, 4) and state["c"][0] is None
+    assert model.generate(x, [6, 2, 1, 4], max_steps=5).lengths.shape == (BATCH,)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words"),
+    [
+        (lambda: Bidirectional(GRU(3, 5), GRU(4, 5)), "E218", "one layer reads 3 numbers"),
+        (lambda: Bidirectional(GRU(3, 5), merge="add"), "E413", "concat, sum, mean, mul"),
+        (lambda: Bidirectional(GRU(3, 5), GRU(3, 4), "sum"), "E218", "outputs of 5 and 4"),
+        (lambda: Bidirectional(GRU(3, 5), read_out=ReadOut(5, 2)), "E218", r"ReadOut\(10"),
+        (lambda: Bidirectional(cells["gru"]), "E417", "no recurrent layer"),
+        (lambda: Stacked(), "E208", "no layers"),
+        (lambda: Stacked(GRU(3, 5), GRU(4, 5)), "E218", "layer 1 reads 4 .* layer 0 gives 5"),
+        (lambda: Stacked(GRU(3, 5), GRU(5, 5, batch_first=True)), "E218", "batch_first"),
+        (lambda: Stacked(GRU(3, 5), torch.nn.Linear(5, 5)), "E417", "Linear is no recurrent"),
+        (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 4)), "E210", r"\(T, B, 3\)"),
+        (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 3), lengths=[3]), "E428", "3"),
+        (lambda: Stacked(GRU(3, 5))([[1.0]]), "E504", "no tensor"),
+    ],
+)
+def test_a_mistake_is_named(call, code, words):
+    with pytest.raises(ElmanError, match=words) as caught:
+        call()
+    assert caught.value.code == code
