@@ -196,6 +196,14 @@ def test_layers_of_several_cells():
     )
 
 
+def test_sizes_go_to_the_cells_that_have_them():
+    layer = made([GRU, cells["lstmp"], GRU], 3, 4, sizes={"cell": 6})
+    output, state = layer(drawn(STEPS, BATCH, 3))
+    assert output.shape == (STEPS, BATCH, 4) and state["c"][1].shape == (1, BATCH, 6)
+    with pytest.raises(ElmanError, match="no size 'sell'"):
+        made([GRU, cells["lstmp"]], 3, 4, sizes={"sell": 6})
+
+
 def test_constants_of_several_cells_are_their_own():
     slow, fast = (f"a = {a}\nh[t] = a * h[t-1] + (1 - a) * tanh(W @ x[t])" for a in (0.9, 0.1))
     layer = made([slow, fast], 3, 3)
@@ -243,6 +251,21 @@ def test_what_is_behind_the_lengths_is_in_nothing(options):
         assert not output[length:, row].any()
     output.sum().backward()
     assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("name", ["clockwork", "mlstm", "skip_rnn"])
+def test_first_states_of_every_form_are_learned(name):
+    sizes = {"key": 4} if name == "mlstm" else {}
+    layer = made(cells[name], 4, 4, learn_initial_state=True, sizes=sizes)
+    x = drawn(STEPS, BATCH, 4)
+    torch.testing.assert_close(layer(x)[0][:, 1], layer(x[:, 1])[0])
+    shapes = {n: tuple(p.shape) for n, p in layer.named_parameters() if "_0_l0" in n}
+    expected = {
+        "clockwork": {"h_0_l0": (4,)},
+        "mlstm": {"C_0_l0": (4, 4), "n_0_l0": (4,), "m_0_l0": ()},
+        "skip_rnn": {"h_0_l0": (4,)},  # p begins where its line says
+    }
+    assert shapes == expected[name]
 
 
 @pytest.mark.parametrize("name", ["lstm", "narx_rnn", "slstm"])

@@ -150,7 +150,7 @@ class Made(CanFreeze):
         with torch.no_grad():
             for rung in self._rungs:
                 initial = rung.cell.typed.cell.initial
-                starts = {value.attr.name for _, value in initial if not value.args}
+                starts = {value.attr.name for _, value in initial if value.op == "leaf"}
                 bound = 1.0 / math.sqrt(hidden[rung.number])
                 for name in rung.cell.parameters:
                     weight: Tensor = getattr(self, rung.weights[name])

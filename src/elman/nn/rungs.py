@@ -90,8 +90,12 @@ def _with_learned_start(cell: Cell) -> Cell:
         while weight in taken:
             weight += "_"
         taken.add(weight)
-        if key not in known:
-            lines.append(f"{name}[{steps}] = {weight}")
+        if key in known or name == "t":  # the number of the step begins at 0
+            continue
+        lines.append(f"{name}[{steps}] = {weight}")
+        shape = cell.typed.shape(key)
+        if len(shape) != 1:
+            lines.append(f"{weight}: {', '.join(shape) or 'scalar'}")
     return published("\n".join([str(cell).rstrip(), *lines, ""]), cell.name) if lines else cell
 
 

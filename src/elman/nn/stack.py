@@ -62,12 +62,13 @@ def plan_sizes(
     for k, (cell, hidden) in enumerate(zip(cells, hidden_sizes, strict=True)):
         is_last = k + 1 == len(cells)
         named = _named(cell, widths[-1], hidden, is_first=not k)
-        for name, value in given.items():
+        own = _own(cell, cells, given)
+        for name, value in own.items():
             if named.get(name, value) != value:
                 raise ShapeProblem(
                     "E203", f"{name} is {named[name]} in the layer and {value} in sizes"
                 )
-        layers.append(cell.numbers({**named, **given}, by={size_of_main(cell): "input_size"}))
+        layers.append(cell.numbers({**named, **own}, by={size_of_main(cell): "input_size"}))
         shape = cell.typed.shape(cell.returns[0])
         if not is_last and len(shape) != 1:
             raise ShapeProblem(
@@ -77,6 +78,12 @@ def plan_sizes(
             )
         widths.append(directions * number(shape[0], layers[-1]) if shape else 1)
     return layers, widths
+
+
+def _own(cell: Cell, cells: Sequence[Cell], given: Sizes) -> Sizes:
+    """The sizes that a cell has, and those that none has."""
+    known = {name for each in cells for name in each.typed.aliases}
+    return {n: v for n, v in given.items() if n in cell.typed.aliases or n not in known}
 
 
 def _named(cell: Cell, width: int, hidden: int, *, is_first: bool) -> dict[str, int]:
