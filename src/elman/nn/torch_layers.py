@@ -167,11 +167,14 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         return None if found is None else (found[0][0], found[1])
 
     def _weights(self) -> list[Any]:
-        parameters = self._parameters
+        parameters, flat = self._parameters, self._flat_weights
         try:
-            return [parameters[name] for name in self._flat_weights_names]
+            named = [parameters[name] for name in self._flat_weights_names]
         except KeyError:  # computed from others: a parametrization, a pruned weight
             return [getattr(self, name) for name in self._flat_weights_names]
+        if [*map(id, named)] != [*map(id, flat)] and not self._weights_have_changed():
+            return flat  # what torch's forward reads was replaced there alone
+        return named
 
     def _weight_names(self) -> Iterable[str]:
         names: list[str] = self._flat_weights_names
