@@ -1,5 +1,7 @@
 """One step of elman.nn.RNNCell, LSTMCell and GRUCell beside torch.nn's, in microseconds.
 
+`--kinds RNN LSTM GRU` measures the layers, on sequences of one step.
+
 Medians, each taken in turns with the others. Without gradients, with weights that are packed once
 (`freeze`), and a step with its backward pass. A ratio above 1 says that Elman's is quicker.
 
@@ -43,8 +45,9 @@ def row(kind: str, rows: int, width: int, hidden: int) -> list[float]:
     """torch's and ours without gradients, frozen; torch's and ours with a backward pass."""
     theirs, ours = getattr(torch.nn, kind)(width, hidden), getattr(elman.nn, kind)(width, hidden)
     frozen = getattr(elman.nn, kind)(width, hidden).freeze()
-    x, h, c = torch.randn(rows, width), torch.randn(rows, hidden), torch.randn(rows, hidden)
-    before = (h, c) if kind == "LSTMCell" else h
+    lead = (rows,) if kind in KINDS else (1, rows)
+    x, h, c = (torch.randn(*lead, size) for size in (width, hidden, hidden))
+    before = (h, c) if kind.startswith("LSTM") else h
 
     def forward(cell: torch.nn.Module) -> Callable[[], object]:
         def run() -> None:
@@ -56,7 +59,7 @@ def row(kind: str, rows: int, width: int, hidden: int) -> list[float]:
     def backward(cell: torch.nn.Module) -> Callable[[], object]:
         def run() -> None:
             after = cell(x, before)
-            (after[0] if kind == "LSTMCell" else after).backward(h)
+            (after[0] if isinstance(after, tuple) else after).backward(h)
 
         return run
 

@@ -108,7 +108,8 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
             before = None if hx is None else [state.unsqueeze(1) for state in hx]
         elif axes == 3 and self.batch_first:
             x = input.transpose(0, 1)
-        found = None if axes not in (2, 3) else self._found(x, before)
+        is_served = axes in (2, 3) and self._gains(x)
+        found = self._found(x, before) if is_served else None
         if found is None or (axes == 3 and not self.batch_first):
             return found
         output, states = found
@@ -219,6 +220,21 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         """The arguments, as torch's layer shows them."""
         words: str = super().extra_repr()
         return f"{words}, remat={self.remat}" if self.remat else words
+
+    def _gains(self, x: Tensor) -> bool:
+        """Whether the kernels are quicker than torch's own, which needs no weights packed.
+
+        A single step of few rows takes it less time than to pack large weights (measured:
+        benchmarks/bench_torch_cells.py); its LSTM packs them too.
+        """
+        if len(x) > 1 or self.mode == "LSTM" or x.dtype is torch.bfloat16:
+            return True
+        if self._frozen is not None or is_transformed():
+            return True
+        gates = 3 if self.mode == "GRU" else 1
+        weights = gates * self.hidden_size * (self.input_size + self.hidden_size)
+        is_plain = torch.is_grad_enabled() and gates == 1  # quick by torch's own operations
+        return weights <= x.shape[1] * (8000 if is_plain else 25000)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
