@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from elman.errors import ElmanError as ElmanError
     from elman.library import Library
     from elman.library.weights import convert as convert
+    from elman.nn.accelerate import accelerate as accelerate
 
     cells: Library[Cell]
     __version__: str
@@ -33,6 +34,7 @@ __all__ = [
     "Run",
     "Sameness",
     "__version__",
+    "accelerate",
     "cells",
     "convert",
     "friendly",
@@ -47,6 +49,7 @@ HOMES = {
     "friendly": "elman.cell.friendly",
     "Run": "elman.cell",
     "Sameness": "elman.cell.same",
+    "accelerate": "elman.nn.accelerate",
     "convert": "elman.library.weights",
     "same": "elman.cell.same",
     "side_by_side": "elman.cell.conventions",

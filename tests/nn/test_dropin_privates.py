@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -208,3 +212,38 @@ def test_built_of_no_memory():
         hollow = elman.nn.LSTM(3, 5, 2, dtype=torch.float64)
     hollow.to_empty(device="cpu").load_state_dict(ours.state_dict())
     same(learned(hollow, drawn(4, 2, 3)), learned(theirs, drawn(4, 2, 3)))
+
+
+CHILD = """
+import sys
+import torch
+import elman
+
+def work(model, x, to):
+    with torch.no_grad():
+        model.weight_hh_l0.mul_(2)  # of shared memory
+    to.put(model(x)[0].detach().numpy())
+
+if __name__ == "__main__":
+    import torch.multiprocessing as mp
+
+    model = torch.nn.GRU(3, 5)
+    elman.accelerate(model)
+    model.share_memory()
+    processes, x = mp.get_context("spawn"), torch.ones(4, 2, 3)
+    to = processes.SimpleQueue()
+    child = processes.Process(target=work, args=(model, x, to))
+    child.start()
+    found = torch.from_numpy(to.get())
+    child.join()
+    torch.testing.assert_close(found, model(x)[0].detach())
+    print("the same", child.exitcode)
+"""
+
+
+@pytest.mark.slow
+def test_in_a_process_of_its_own(tmp_path: Path):
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert ran.stdout == "the same 0\n", ran.stderr
