@@ -128,6 +128,37 @@ def test_each_class_as_the_model_itself(kind):
     torch.testing.assert_close(layer(x), before, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bidirectional": True, "num_layers": 2},
+        {"proj_size": 2},
+        {"bias": False, "batch_first": True},
+        {"num_layers": 2, "dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_every_option_of_torchs(options):
+    layer = torch.nn.LSTM(3, 5, dtype=torch.float64, **options)
+    x, before = drawn(4, 2, 3), []
+    for swap in (False, True):
+        assert not swap or elman.accelerate(layer)
+        torch.manual_seed(1)
+        output, (h, c) = layer(x)
+        grads = torch.autograd.grad(output.square().sum() + h.sum() + c.sum(), layer.parameters())
+        found = [output, h, c, *grads]
+        torch.testing.assert_close(found, before or found, rtol=1e-10, atol=1e-12)
+        before = found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_drop_in_sets_beside_torch_has_a_default(kind):
+    """So that a layer of torch's that becomes one, without a constructor, has it too."""
+    theirs, ours = (getattr(whose, kind)(3, 5) for whose in (torch.nn, elman.nn))
+    for name in vars(ours).keys() - vars(theirs).keys():
+        assert getattr(type(ours), name) == getattr(ours, name), name
+
+
 class Own(torch.nn.LSTM):
     """As users derive them."""
 
