@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from elman.ir.cell import ROLES
 from elman.language.functions import FUNCTIONS
 from elman.language.read_expression import COMPARISONS, LEVEL
 from elman.language.syntax import (
@@ -38,7 +39,7 @@ CELLS = {  # what a drawn text may put in
     "gated": "U: hidden, hidden\nz[t] = σ(U @ h[t-1] + b)\n"
     "h[t] = z[t] * x[t] + a[t-1]\na[t] = x[t]",
     "noisy": "m: bernoulli(0.5), hidden\nh[0] = h0\nl = 1..2\ns[t,0] = x[t]\n"
-    "s[t,l] = tanh(R[l] * s[t,l-1] + h[t-2])\nh[t] = m[t] * s[t,2] + h[t-1]\nR: frozen",
+    "s[t,l] = tanh(R[l] * s[t,l-1] + h[t-2])\nh[t] = m[t] * s[t,2] + h[t-1]\nR: frozen, role gain",
 }
 
 numbers = st.builds(Number, st.floats(0, 1e6) | st.integers(0, 99).map(float))
@@ -120,7 +121,8 @@ def declared(draw: st.DrawFn, known: list[Expr]) -> list[object]:
         known.append(draw(st.sampled_from([At("m"), Name("m")])))
     if draw(st.booleans()):
         shape = draw(st.sampled_from([None, ("hidden", "hidden"), ("heads", "3", "head")]))
-        lines.append(Declaration("F", shape, frozen=True, comment=draw(comments)))
+        role = draw(st.sampled_from([None, *ROLES]))
+        lines.append(Declaration("F", shape, frozen=True, comment=draw(comments), role=role))
         known.append(Name("F"))
     if draw(st.booleans()):
         known.append(Name("t"))

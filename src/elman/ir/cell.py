@@ -7,6 +7,11 @@ from functools import cached_property
 
 from elman.ir.node import Node, Shape, leaves
 
+# what a text may say that a parameter is for
+ROLES = (
+    *("input", "recurrent", "read out", "bias", "forget bias", "input bias"),
+    *("initial state", "peephole", "gain", "scale", "other"),
+)
 Number = float | tuple["Number", ...]  # 0.9, a vector or a matrix as nested tuples
 
 
@@ -32,6 +37,7 @@ class Cell:
     declared: tuple[tuple[str, Shape], ...] = ()  # sizes that the text declares: U: hidden, hidden
     initial: tuple[tuple[str, Node], ...] = ()  # a state's key and what it is before the first step
     frozen: tuple[str, ...] = ()  # parameters that have no gradient
+    roles: tuple[tuple[str, str], ...] = ()  # what the text says that parameters are for
     name: str = field(default="cell", compare=False)
 
     @property

@@ -50,10 +50,13 @@ def _check_kind(name: str, line: Declaration, names: Names) -> None:
         what = what if is_given else "is an input"
     elif line.over and line.bernoulli is None and name not in names.inputs:
         rule = "Only an input varies per sequence or per step."
+    elif line.role and (is_given or line.bernoulli is not None or name in names.inputs):
+        rule = "Only a parameter has a role: it says how the parameter begins."
+        what = what if is_given else "is an input"
     else:
         return
     headline = f"{name} is declared {declared_as(line)}, but {what}"
-    fix = "Remove the line." if line.frozen else None
+    fix = "Remove the line." if line.frozen or line.role else None
     raise Fault(NameProblem, "E405", headline, line.span, rule=rule, fix=fix)
 
 

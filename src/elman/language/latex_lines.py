@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from elman.errors import SyntaxProblem
+from elman.ir.cell import ROLES
 from elman.language.latex_expression import LEVELS
 from elman.language.latex_page import SCRIPTS, called
 from elman.language.latex_tree import CASES, PLAIN, Group, Item, is_sign, span_of
@@ -27,7 +28,8 @@ _REMARKS = (
     r"\Rightarrow",
     r"\implies",
 )
-SAID = ("per sequence", "per step", "frozen", "scalar")  # words that declare
+# words that declare
+SAID = ("per sequence", "per step", "frozen", "scalar", *(f"role {role}" for role in ROLES))
 _CLOSING = (".", ",", ";", ":", "!")
 _GOING_ON = tuple(sign for sign in LEVELS if sign not in ("=", "<", ">"))
 

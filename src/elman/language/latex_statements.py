@@ -245,7 +245,8 @@ class StatementReader:
             raise self.no_left_side(statement.span)
         line = Declaration(named.name, span=named.span, frozen="frozen" in said)
         over = [OVER[word] for word in said if word in OVER]
-        line = replace(line, over=over[0] if over else None)
+        role = next((word.removeprefix("role ") for word in said if word.startswith("role ")), None)
+        line = replace(line, over=over[0] if over else None, role=role)
         if "scalar" in said:
             line = replace(line, shape=())
         at = next((i for i, item in enumerate(right) if is_sign(item, r"\sim")), None)

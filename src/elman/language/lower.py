@@ -50,6 +50,7 @@ def lower(text: Text, name: str | None = None) -> tuple[ir.Cell, dict[Node, Span
         tuple((each.name, each.shape) for each in declared if each.shape is not None),
         tuple(lowering.initial(line) for line in names.initial),
         tuple(sorted(each.name for each in declared if each.frozen)),
+        tuple(sorted((each.name, each.role) for each in declared if each.role)),
         name or "cell",
     )
     return made, lowering.spans

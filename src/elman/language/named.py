@@ -114,7 +114,8 @@ def declared_as(line: Declaration) -> str:
     elif line.bernoulli is not None:
         said.append(f"bernoulli({line.bernoulli})")
     said += {"b": ["per sequence"], "t": ["per step"], None: []}[line.over]
-    return ", ".join([*said, "frozen"] if line.frozen else said)
+    said += ["frozen"] if line.frozen else []
+    return ", ".join([*said, f"role {line.role}"] if line.role else said)
 
 
 def shortest(value: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from elman.errors import SyntaxProblem
+from elman.errors import SyntaxProblem, nearest
+from elman.ir.cell import ROLES
 from elman.language.foreign import SHAPE_WORDS, WORDS
 from elman.language.read_expression import number, read_expression
 from elman.language.slips import foreign_word, refuse_t, stray
@@ -17,7 +18,7 @@ MOST_AXES = 3
 
 
 def read_declaration(line: Logical, source: Source, in_rounds: bool) -> Declaration | Use:
-    """`U: hidden, hidden`, `W: frozen`, `m: bernoulli(0.9)`; `inner: lstm(x = g[t])`."""
+    """`U: hidden, hidden`, `b: role bias`, `m: bernoulli(0.9)`; `inner: lstm(x = g[t])`."""
     name, _, *rest = line.tokens
     refuse_t(name.text, name.span, "is declared")
     is_call = rest[0].kind == "name" and rest[min(1, len(rest) - 1)].text == "("
@@ -37,6 +38,7 @@ class _Said:
     over: str | None = None
     frozen: bool = False
     bernoulli: float | str | None = None
+    role: str | None = None
 
 
 def _declaration(line: Logical) -> Declaration:
@@ -49,7 +51,7 @@ def _declaration(line: Logical) -> Declaration:
     _agree(said, tokens, name)
     known = tuple(said.shape) if said.shape or said.scalar else None
     return Declaration(
-        name.text, known, said.over, line.comment, name.span, said.frozen, said.bernoulli
+        name.text, known, said.over, line.comment, name.span, said.frozen, said.bernoulli, said.role
     )
 
 
@@ -63,6 +65,8 @@ def _hear(item: tuple[Token, ...], name: Token, said: _Said) -> None:
             raise _not_understood(item, name, f"{name.text}: per sequence")
         case ["frozen"]:
             said.frozen = True
+        case ["role", _, *_] if said.role is None:
+            said.role = _role(item, name)
         case ["bernoulli", "(", *_, ")"] if said.bernoulli is None:
             said.bernoulli = _probability(item, name)
         case ["bernoulli" | "Bernoulli", *_]:
@@ -76,16 +80,32 @@ def _hear(item: tuple[Token, ...], name: Token, said: _Said) -> None:
 def _agree(said: _Said, tokens: tuple[Token, ...], name: Token) -> None:
     """A parameter can be frozen; a mask is drawn; a stream is given: a name is one of them."""
     drawn = said.bernoulli is not None
-    if not ((said.frozen and (drawn or said.over)) or (drawn and said.over == "t")):
+    is_weight = said.frozen or said.role is not None
+    if not ((is_weight and (drawn or said.over)) or (drawn and said.over == "t")):
         return
-    words = {"frozen": said.frozen, "bernoulli": drawn, "per sequence": said.over == "b"}
+    weight = "a parameter with a role" if said.role else "frozen"
+    words = {weight: is_weight, "bernoulli": drawn, "per sequence": said.over == "b"}
     words["per step"] = said.over == "t"
     first, second = [word for word, is_said in words.items() if is_said][:2]
     headline = f"{name.text} cannot be {first} and {second}"
     rule = "A parameter can be frozen; a mask is drawn, at every step and row or once per sequence."
     span = tokens[0].span.to(tokens[-2].span)
+    if said.role and first == weight:
+        rule, second = "Only a parameter has a role: it says how the parameter begins.", "the role"
     fix = f"Write {name.text}: {first}." if first == "frozen" else f"Leave out {second}."
     raise Fault(SyntaxProblem, "E134", headline, span, rule=rule, fix=fix)
+
+
+def _role(item: tuple[Token, ...], name: Token) -> str:
+    """What `role forget bias` says that a parameter is for."""
+    words = " ".join(token.text for token in item[1:])
+    if words in ROLES:
+        return words
+    headline = f"{name.text} is given the role {words.replace(' - ', '-')}, which does not exist"
+    rule = f"The roles are {', '.join(ROLES)}."
+    fix = nearest(words, ROLES) or f"For instance: {name.text}: role recurrent."
+    span = item[1].span.to(item[-1].span)
+    raise Fault(SyntaxProblem, "E138", headline, span, rule=rule, fix=fix)
 
 
 def _probability(item: tuple[Token, ...], name: Token) -> float | str:
@@ -153,7 +173,7 @@ def _not_understood(item: tuple[Token, ...], name: Token, example: str) -> Fault
         example = f"{name.text}: {words[0]}, {words[2]}"
     rule = (
         "After the colon stand up to three sizes, or `scalar`; `per sequence` or `per step`; "
-        "`frozen`; `bernoulli(0.9)`."
+        "`frozen`; `role forget bias`; `bernoulli(0.9)`."
     )
     span = item[0].span.to(item[-1].span)
     return Fault(SyntaxProblem, "E118", headline, span, rule=rule, fix=f"For instance: {example}.")

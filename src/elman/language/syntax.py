@@ -276,6 +276,7 @@ class Declaration:
     span: Span = field(default=NOWHERE, compare=False)
     frozen: bool = False  # a parameter without a gradient
     bernoulli: float | str | None = None  # a mask; how often it is 1, or the constant that says so
+    role: str | None = None  # what a parameter is for: "forget bias"
 
 
 @dataclass(frozen=True)

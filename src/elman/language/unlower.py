@@ -80,11 +80,15 @@ def _declarations(cell: Cell) -> Iterable[Declaration]:
         if n.op == "leaf" and n.attr.role in ("input", "random") and n.attr.over in ("b", "t")
     }
     masks = {n.args[0].attr.name: _chance(n.args[1]) for n in nodes if _is_mask(n)}
-    shapes = dict(cell.declared)
-    for name in dict.fromkeys([*shapes, *over, *masks, *cell.frozen]):
-        is_frozen = name in cell.frozen
+    shapes, roles = dict(cell.declared), dict(cell.roles)
+    for name in dict.fromkeys([*shapes, *over, *masks, *cell.frozen, *roles]):
         yield Declaration(
-            name, shapes.get(name), over.get(name), frozen=is_frozen, bernoulli=masks.get(name)
+            name,
+            shapes.get(name),
+            over.get(name),
+            frozen=name in cell.frozen,
+            bernoulli=masks.get(name),
+            role=roles.get(name),
         )
 
 

@@ -210,6 +210,7 @@ class Page:
             said.append(rf"\sim \operatorname{{Bernoulli}}({chance})")
         said += [rf"\text{{ {words}}}" for words in _OVER[line.over]]
         said += [r"\text{ frozen}"] if line.frozen else []
+        said += [rf"\text{{ role {line.role}}}"] if line.role else []
         return f"{name} &{' '.join(said)}"
 
     def right(self, value: Expr) -> str:
