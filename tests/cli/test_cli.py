@@ -237,6 +237,8 @@ def test_show(elman):
     assert r"z_t &= \sigma(W_z x_t" in elman("show", "gru", "--latex").out
     assert "zₜ = σ(W_z xₜ" in elman("show", "gru", "--text").out
     assert elman("show", "gru", "--latex", "--text").code == 2
+    assert "b_z  forget bias\n" in elman("show", "gru", "--roles").out
+    assert elman("show", "gru", "--roles", "--text").code == 2
 
 
 def test_trace(elman, tmp_path):

@@ -155,12 +155,13 @@ def show(
         str | None, typer.Option(metavar="LANGUAGE", help="The code made from it: c.")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="The equations in LaTeX.")] = False,
+    roles: Annotated[bool, typer.Option("--roles", help="What each parameter is for.")] = False,
     text: Annotated[bool, typer.Option("--text", help="The equations in plain Unicode.")] = False,
 ) -> None:
     """Print a cell's equations, what a pass makes of them, or the code."""
     from elman.cli import equations  # spares yaml
 
-    equations.show(cell, after, code, latex=latex, text=text)
+    equations.show(cell, after, code, latex=latex, roles=roles, text=text)
 
 
 @app.command()

@@ -9,17 +9,29 @@ import typer
 from elman import library
 from elman.cli.cell_argument import find_cell
 from elman.errors import NameProblem
+from elman.passes.roles import written_roles
 
 
-def show(cell_name: str, after: str | None, code: str | None, *, latex: bool, text: bool) -> None:
-    """Print the equations in one of their notations, a stage of the passes, or the code."""
-    if sum((after is not None, code is not None, latex, text)) > 1:
-        raise typer.BadParameter("one of --after, --code, --latex, --text", param_hint="show")
+def show(
+    cell_name: str,
+    after: str | None,
+    code: str | None,
+    *,
+    latex: bool,
+    roles: bool,
+    text: bool,
+) -> None:
+    """Print the equations in one of their notations, a stage of the passes, roles, or the code."""
+    if sum((after is not None, code is not None, latex, roles, text)) > 1:
+        options = "one of --after, --code, --latex, --roles, --text"
+        raise typer.BadParameter(options, param_hint="show")
     cell = find_cell(cell_name)
     if after is not None:
         shown = cell.stage(after)
     elif code is not None:
         shown = cell.code(code)
+    elif roles:
+        shown = written_roles(cell.typed.cell)
     elif latex:
         shown = cell.to_latex()
     else:
