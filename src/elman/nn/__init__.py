@@ -6,12 +6,14 @@ from elman.nn.crf import CRF
 from elman.nn.ctc import ctc_beam, ctc_greedy
 from elman.nn.decoder import Decoder
 from elman.nn.encoder_decoder import Bridge, Encoder, EncoderDecoder
+from elman.nn.initial_weights import initialize
 from elman.nn.memory import release_memory
 from elman.nn.pool import Pool, ReadOut
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated, Search
 from elman.nn.torch_cells import GRUCell, LSTMCell, RNNCell
 from elman.nn.torch_layers import GRU, LSTM, RNN
+from elman.nn.weight_roles import roles
 
 __all__ = [
     "CRF",
@@ -35,5 +37,7 @@ __all__ = [
     "Stacked",
     "ctc_beam",
     "ctc_greedy",
+    "initialize",
     "release_memory",
+    "roles",
 ]
