@@ -21,6 +21,7 @@ from elman.nn.fused import pack
 from elman.nn.given import Form, as_cell, check_names, constant_tensors, remat_steps
 from elman.nn.layers import Stack, stacked
 from elman.nn.passage import Passage
+from elman.nn.regularized import Drops
 from elman.nn.rungs import check_two_ways, rung_of, with_learned_starts
 from elman.nn.stack import each_layer, plan_sizes
 from elman.nn.states import States
@@ -34,6 +35,7 @@ class Made(CanFreeze):
 
     cells: tuple[Cell, ...]  # of each layer
     cell: Cell  # the first
+    unmasked: tuple[Cell, ...]  # each without what `drops` puts in: its weights are for the same
     input_size: int
     hidden_size: int | Sequence[int]
     num_layers: int
@@ -44,6 +46,7 @@ class Made(CanFreeze):
     residual: bool
     layer_norm: bool
     skip_input: bool
+    drops: Drops
 
     def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
         """The cell of each layer."""
@@ -52,6 +55,8 @@ class Made(CanFreeze):
         cells = [as_cell(each) for each in cells]
         if learn_initial_state:
             cells = with_learned_starts(cells)
+        self.unmasked = tuple(cells)
+        cells = self.drops.put_into(cells)
         self.cells, self.cell = tuple(cells), cells[0]
         self.learn_initial_state = learn_initial_state
         if not isinstance(self.hidden_size, int):

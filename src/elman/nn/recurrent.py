@@ -21,6 +21,7 @@ from elman.nn.made import Made, notify
 from elman.nn.masked import Marks, Masks
 from elman.nn.passage import Outputs
 from elman.nn.piled import run_masked
+from elman.nn.regularized import Drops, Variational, Zoneout
 from elman.nn.rungs import Climb, check_seen
 from elman.nn.seen import first_step, seen_of
 from elman.nn.stack import count_layers
@@ -70,6 +71,8 @@ class Recurrent(Made):
         residual: a layer adds its input to its output, where both have one size.
         layer_norm: each layer reads its input through a LayerNorm of its own (`norm_l0`).
         skip_input: `x` stands behind the output, for a read-out that sees both.
+        zoneout, variational_dropout, recurrent_dropout, weight_drop: probabilities of what is drawn
+            while training, as `Drops` has it; `layer.cell` shows the masks.
         remat: keep for the backward pass no more than inputs, outputs and the states between blocks
             of time, and run each block again then: less memory, a forward pass more. A number is
             the steps of a block.
@@ -113,11 +116,16 @@ class Recurrent(Made):
         residual: bool = False,
         layer_norm: bool = False,
         skip_input: bool = False,
+        zoneout: Zoneout = 0.0,
+        variational_dropout: Variational = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         remat: bool | int = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.drops = Drops(zoneout, variational_dropout, recurrent_dropout, weight_drop)
         num_layers = count_layers(num_layers, cell, hidden_size)
         check_numbers(input_size, hidden_size, num_layers, dropout, sizes)
         check_format(dtype)
@@ -296,4 +304,4 @@ class Recurrent(Made):
         for name in SHOWN:
             value = getattr(self, name)
             words += [f"{name}={value}"] if value else []
-        return ", ".join(words)
+        return ", ".join([*words, *self.drops.words()])

@@ -125,7 +125,7 @@ def parts_of(model: torch.nn.Module) -> list[Part]:
 
 def _recurrent(layer: Recurrent) -> Iterator[Part]:
     """A parameter for every name of the equations, layer and direction: `W_z_l0_reverse`."""
-    for k, cell in enumerate(layer.cells):
+    for k, cell in enumerate(layer.unmasked):
         found = roles_of(cell.typed.cell)
         for place in (f"_l{k}", f"_l{k}_reverse"):
             weights = {n: w for n in found if (w := getattr(layer, n + place, None)) is not None}

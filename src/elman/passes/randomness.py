@@ -85,7 +85,9 @@ def averaged(old: Node, args: tuple[Node, ...]) -> Node:
 
 
 def _mean(old: Node, args: tuple[Node, ...]) -> Node | None:
-    """The mean of a mask, and of a choice by a mask: `where(m, a, b)` is m * a + (1 - m) * b."""
+    """The mean of a mask `m`, of `m / p`, which is 1, and of `where(m, a, b)`: p*a + (1-p)*b."""
+    if old.op == "div" and _is_reading(old.args[0]) and old.args[0].args[1] is old.args[1]:
+        return const(1)
     if old.op == "where" and _chance(old.args[0]) is not None:
         chance, a, b = args
         pair = (rewrite(node("mul", (c, value))) for c, value in ((chance, a), (_rest(chance), b)))
@@ -133,7 +135,8 @@ def _factored(n: Node, factors: list[Node]) -> Node:
     """What a number that never changes multiplies; the number goes to `factors`."""
     if n.op == "mul":
         for factor, rest in (n.args, n.args[::-1]):
-            if factor.shape == () and factor.over == "" and rest.shape == n.shape:
+            is_number = factor.shape == () and factor.over == "" and factor is not const(0)
+            if is_number and rest.shape == n.shape:
                 factors.append(factor)
                 return _factored(rest, factors)
     return n

@@ -43,6 +43,8 @@ def rewrite(n: Node) -> Node:
             return a
         case "straight", (a, b) if a is b:
             return a
+        case "contract", args if any(map(_is_nothing, args)):
+            return node("fill", (node("const", (), 0.0),), n.shape)
         case "contract", _:
             return _fold_transposes(n)
         case "fill", (a,) if n.shape == () or a.shape == n.shape:
@@ -79,6 +81,11 @@ def _is_sum(n: Node) -> bool:
 
 def _is_zero(n: Node) -> bool:
     return _is(n, 0.0) or (n.op == "fill" and _is(n.args[0], 0.0))
+
+
+def _is_nothing(n: Node) -> bool:
+    """Whether `n` is written as 0 times something: a product with it is 0."""
+    return _is_zero(n) or (n.op == "mul" and _is(n.args[0], 0.0))
 
 
 def _mul(n: Node, a: Node, b: Node) -> Node:
