@@ -64,18 +64,23 @@ def _forward(
     packed = pack_layers(kernels, _addresses(given)) if len(steps) > 1 else None
     weights = _begins(packed)
     outputs: list[Tensor] = []
+    held: list[Tensor] = []  # all states in one place: singly they would lie between what is freed
     states: list[Sequence[Tensor]] = []
     before: Tensors = given[stack.first_state :]
-    for block in steps:
+    for number, block in enumerate(steps):
         part = _part(stack, block, given, before)
         own = (block.stop - block.start, lead[1])
-        found, before, _, _ = kernels.forward(own, part, _addresses(part), False, weights)
+        found, after, _, _ = kernels.forward(own, part, _addresses(part), False, weights)
         if len(steps) == 1:
-            return found, [before]
+            return found, [after]
         outputs = outputs or [each.new_empty((lead[0], *each.shape[1:])) for each in found]
+        held = held or [each.new_empty((len(steps), *each.shape)) for each in after]
         for whole, each in zip(outputs, found, strict=True):
             whole[block] = each
-        states.append(before)
+        for whole, each in zip(held, after, strict=True):
+            whole[number] = each
+        before = [whole[number] for whole in held]
+        states.append(before if number + 1 < len(steps) else after)
     return outputs, states
 
 
