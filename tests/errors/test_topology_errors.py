@@ -14,12 +14,15 @@ from elman.errors import ElmanError  # noqa: E402
 from elman.nn import (  # noqa: E402
     GRU,
     Attention,
+    Bidirectional,
     Decoder,
     Encoder,
     EncoderDecoder,
     Pool,
     ReadOut,
     Recurrent,
+    Stacked,
+    truncated,
 )
 from tests.errors.golden import assert_golden  # noqa: E402
 
@@ -60,6 +63,7 @@ def network(**more):
 
 
 TWO = "h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = V @ h[t]\nreturn h, y"
+CLOCKED = Recurrent("m: scalar, per step\nh[t] = tanh(m[t] * (W @ x[t]) + U @ h[t-1])", 8, 16)
 STATELESS = Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16})
 NUMBER = "h[t] = u[t] + 0.5 * h[t-1]\nu: scalar\nh: scalar"
 CLOCK = "m: per step\nh[t] = tanh(W @ x[t] + m[t] * h[t-1])"
@@ -141,6 +145,22 @@ MISTAKES = {
     "E417_no_state": lambda: EncoderDecoder(
         Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16}), decoder()
     ),
+    "E240_steps": lambda: truncated(GRU(8, 16), zeros(5, 3, 8), 0),
+    "E240_fraction": lambda: truncated(GRU(8, 16), zeros(5, 3, 8), 2.5),
+    "E241_backwards": lambda: truncated(GRU(8, 16, bidirectional=True), zeros(5, 3, 8), 2),
+    "E241_both_ways": lambda: truncated(
+        Stacked(GRU(8, 16), Bidirectional(GRU(16, 16))), zeros(5, 3, 8), 2
+    ),
+    "E241_one_step": lambda: truncated(torch.nn.GRUCell(8, 16), zeros(5, 3, 8), 2),
+    "E241_no_layer": lambda: truncated(elman.cells["gru"], zeros(5, 3, 8), 2),
+    "E241_no_lengths": lambda: truncated(torch.nn.GRU(8, 16), zeros(5, 3, 8), 2, lengths=[5, 1, 3]),
+    "E242_packed": lambda: truncated(
+        GRU(8, 16), torch.nn.utils.rnn.pack_sequence([zeros(5, 8)]), 2
+    ),
+    "E242_nothing": lambda: truncated(GRU(8, 16), None, 2),
+    "E211_steps": lambda: truncated(CLOCKED, zeros(5, 3, 8), 2, m=zeros(4)),
+    "E428_pieces": lambda: truncated(CLOCKED, zeros(5, 3, 8), 2, lengths=[5, 6, 1], m=zeros(5)),
+    "E429_pieces": lambda: truncated(CLOCKED, zeros(5, 3, 8), 2, reset=zeros(3, 5), m=zeros(5)),
 }
 
 

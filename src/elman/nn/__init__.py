@@ -13,6 +13,7 @@ from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated, Search
 from elman.nn.torch_cells import GRUCell, LSTMCell, RNNCell
 from elman.nn.torch_layers import GRU, LSTM, RNN
+from elman.nn.truncated import detach, truncated
 from elman.nn.weight_roles import roles
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "Stacked",
     "ctc_beam",
     "ctc_greedy",
+    "detach",
     "initialize",
     "release_memory",
     "roles",
+    "truncated",
 ]
