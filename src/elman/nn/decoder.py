@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.attention import Attention, Memory
-from elman.nn.counted import is_seen
-from elman.nn.driven import Inputs, check_driven, is_batch_first, kind_of, rows_of
+from elman.nn.decoder_given import (
+    check_layer,
+    check_sizes,
+    check_token,
+    one_count,
+    probability,
+    read_out_of,
+)
+from elman.nn.driven import Inputs, is_batch_first, kind_of, rows_of
 from elman.nn.generation import written
 from elman.nn.given import check_tensor
 from elman.nn.search import Generated, Search, Writing
@@ -73,7 +79,7 @@ class Decoder(torch.nn.Module):
     ) -> None:
         super().__init__()
         self._kind = kind_of(layer)
-        _check_layer(layer, attention, input_feeding, self._kind.size(layer))
+        check_layer(layer, attention, input_feeding, self._kind.size(layer))
         self.layer, self.embedding, self.attention = layer, embedding, attention
         self.input_feeding, self.start, self.end = input_feeding, start, end
         self.batch_first = is_batch_first(layer)
@@ -83,8 +89,8 @@ class Decoder(torch.nn.Module):
         self.value_size = reads - self.context_size  # of what a step wrote, as the layer reads it
         tokens = None if embedding is None else embedding.num_embeddings
         self.output_size = output_size or tokens or self.value_size
-        _check_sizes(self, embedding, tie_weights)
-        self.join, self.read_out = _read_out(self, context, read_out, tie_weights)
+        check_sizes(self, embedding, tie_weights)
+        self.join, self.read_out = read_out_of(self, context, read_out, tie_weights)
 
     @property
     def state_axis(self) -> int:
@@ -113,10 +119,10 @@ class Decoder(torch.nn.Module):
         what the decoder itself wrote: its likeliest token, or its vector. With 1, and no input
         feeding, all steps are one call of the layer. `inputs` are those of the cell by name.
         """
-        p = _probability(teacher_forcing)
+        p = probability(teacher_forcing)
         asked = self.prepare(memory, memory_lengths, memory_mask)
         given = self._given(targets, start)
-        _one({"targets": given.shape[1], "the memory": len(asked.keys) if asked else None})
+        one_count({"targets": given.shape[1], "the memory": len(asked.keys) if asked else None})
         named = inputs or {}
         if p == 1.0 and not self.input_feeding:
             output, state = self._kind.run(self.layer, self._embedded(given), state, None, named)
@@ -233,7 +239,7 @@ class Decoder(torch.nn.Module):
         """What the first step reads: (B) tokens, or vectors (B, size)."""
         start = self.start if start is None else start
         if self.embedding is not None:
-            _check_token("start", start, self.embedding.num_embeddings)
+            check_token("start", start, self.embedding.num_embeddings)
             token = torch.as_tensor(start, device=like.device)
             return token.to(torch.long).expand(rows)
         if start is None:
@@ -289,7 +295,7 @@ class Decoder(torch.nn.Module):
         """What is to be written, for as many sequences as whatever is given says, else for one."""
         end = self.end if end is None else end
         if self.embedding is not None and end is not None:
-            _check_token("end", end, self.output_size)
+            check_token("end", end, self.output_size)
         axes = 1 if self.embedding is not None else 2
         starts = isinstance(start, torch.Tensor) and start.dim() == axes
         known = {
@@ -297,7 +303,7 @@ class Decoder(torch.nn.Module):
             "the memory": None if memory is None else len(memory.keys),
             "start": len(start) if starts else None,
         }
-        rows = _one(known | {name: len(tensor) for name, tensor in inputs.items()})
+        rows = one_count(known | {name: len(tensor) for name, tensor in inputs.items()})
         like: Any = next(self.parameters(), torch.empty(0))
         first = self.first(rows or 1, start, like)
         return Writing(self, first, Carry(state), memory, inputs, max_steps, end)
@@ -307,109 +313,3 @@ class Decoder(torch.nn.Module):
         words = ["input_feeding=True"] * self.input_feeding
         words += [f"{name}={getattr(self, name)!r}" for name in ("start", "end")]
         return ", ".join(words)
-
-
-def _check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> None:
-    """E417 for a layer that cannot write; E416 and E218 for an attention that does not fit."""
-    check_driven(layer, "A decoder")
-    if getattr(layer, "bidirectional", False):
-        raise NameProblem(
-            "E417",
-            "the decoder's layer has two directions",
-            rule="What is written next cannot be read before.",
-            fix="Make the layer with bidirectional=False.",
-        )
-    if attention is None and input_feeding:
-        fix = "Pass attention=elman.nn.Attention(hidden_size, memory_size)."
-        raise NameProblem("E416", "input_feeding feeds the attention's context", fix=fix)
-    if attention is not None and attention.query_size != size:
-        headline = f"the layer gives {size} numbers, and attention's query_size is "
-        rule = "The attention is asked with the layer's output."
-        raise ShapeProblem("E218", f"{headline}{attention.query_size}", rule=rule)
-
-
-def _check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
-    """E218 where the layer does not read what it is given, or would read its own read-out."""
-    reads, context = decoder.layer.input_size, decoder.context_size
-    width = decoder.output_size if embedding is None else embedding.embedding_dim
-    if reads != width + context:
-        parts = "the read-out" if embedding is None else "the embedding"
-        given = f"{parts} has {width} numbers" + f" and the context {context}" * bool(context)
-        raise ShapeProblem(
-            "E218",
-            f"{given}, and the layer reads {reads}",
-            rule=f"A step reads what the step before wrote{', and its context' * bool(context)}.",
-            fix=f"Make the layer with input_size={width + context}.",
-        )
-    if tie_weights and embedding is None:
-        fix = "Pass an embedding, or leave tie_weights out."
-        raise NameProblem("E416", "tie_weights without an embedding to tie to", fix=fix)
-    if tie_weights and decoder.output_size != embedding.num_embeddings:
-        headline = f"the embedding has {embedding.num_embeddings} tokens, "
-        rule = "Tied weights have a row for each token."
-        raise ShapeProblem("E218", f"{headline}and output_size={decoder.output_size}", rule=rule)
-
-
-def _read_out(
-    decoder: Decoder, context: int, read_out: torch.nn.Module | None, tie_weights: bool
-) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """What joins output and context, and what reads the logits out of that."""
-    if read_out is not None:
-        return torch.nn.Identity(), read_out
-    hidden = decoder._kind.size(decoder.layer)
-    embedding = decoder.embedding
-    width = embedding.embedding_dim if embedding is not None and tie_weights else hidden
-    like = next(decoder.layer.parameters(), None)  # none are learned where all are frozen
-    make: Any = {} if like is None else {"device": like.device, "dtype": like.dtype}
-    join: torch.nn.Module = torch.nn.Identity()
-    if context:
-        linear = torch.nn.Linear(hidden + context, width, **make)
-        join = torch.nn.Sequential(linear, torch.nn.Tanh())
-    elif width != hidden:
-        join = torch.nn.Linear(hidden, width, **make)
-    found = torch.nn.Linear(width, decoder.output_size, **make)
-    if tie_weights and embedding is not None:
-        found.weight = embedding.weight
-    return join, found
-
-
-def _check_token(name: str, given: Any, tokens: int) -> None:
-    if given is None:
-        raise NameProblem(
-            "E418",
-            f"no {name} is given",
-            rule="The first step reads a token that says that a sequence begins.",
-            fix="Make the decoder with start=..., a token of the embedding.",
-        )
-    if not _is_token(given, tokens):
-        rule = f"A token is a whole number from 0 to {tokens - 1}."
-        raise NameProblem("E418", f"{name}={given!r}", rule=rule)
-
-
-def _is_token(given: Any, tokens: int) -> bool:
-    if isinstance(given, int):
-        return 0 <= given < tokens
-    if not is_seen():
-        return True
-    found = torch.as_tensor(given)
-    return not found.is_floating_point() and bool(((found >= 0) & (found < tokens)).all())
-
-
-def _one(known: Mapping[str, int | None]) -> int | None:
-    """The number of sequences that all agree on; E211 where they differ."""
-    said = {name: count for name, count in known.items() if count is not None}
-    if len(set(said.values())) > 1:
-        words = ", ".join(f"{name} {count}" for name, count in said.items())
-        rule = "Each sequence has a state and a memory of its own."
-        raise ShapeProblem("E211", f"sequences: {words}", rule=rule)
-    return next(iter(said.values()), None)
-
-
-def _probability(given: Any) -> float:
-    if not isinstance(given, int | float) or not 0.0 <= given <= 1.0:
-        raise NameProblem(
-            "E419",
-            f"teacher_forcing={given!r}",
-            rule="It is the probability to read the target, from 0 to 1.",
-        )
-    return float(given)

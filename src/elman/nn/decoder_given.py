@@ -1,0 +1,121 @@
+"""What a decoder is made of, checked: its layer, sizes, tokens, and numbers of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from elman.errors import NameProblem, ShapeProblem
+from elman.nn.counted import is_seen
+from elman.nn.driven import check_driven, kind_of
+
+if TYPE_CHECKING:
+    from elman.nn.decoder import Decoder
+
+
+def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> None:
+    """E417 for a layer that cannot write; E416 and E218 for an attention that does not fit."""
+    check_driven(layer, "A decoder")
+    if getattr(layer, "bidirectional", False):
+        raise NameProblem(
+            "E417",
+            "the decoder's layer has two directions",
+            rule="What is written next cannot be read before.",
+            fix="Make the layer with bidirectional=False.",
+        )
+    if attention is None and input_feeding:
+        fix = "Pass attention=elman.nn.Attention(hidden_size, memory_size)."
+        raise NameProblem("E416", "input_feeding feeds the attention's context", fix=fix)
+    if attention is not None and attention.query_size != size:
+        headline = f"the layer gives {size} numbers, and attention's query_size is "
+        rule = "The attention is asked with the layer's output."
+        raise ShapeProblem("E218", f"{headline}{attention.query_size}", rule=rule)
+
+
+def check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
+    """E218 where the layer does not read what it is given, or would read its own read-out."""
+    reads, context = decoder.layer.input_size, decoder.context_size
+    width = decoder.output_size if embedding is None else embedding.embedding_dim
+    if reads != width + context:
+        parts = "the read-out" if embedding is None else "the embedding"
+        given = f"{parts} has {width} numbers" + f" and the context {context}" * bool(context)
+        raise ShapeProblem(
+            "E218",
+            f"{given}, and the layer reads {reads}",
+            rule=f"A step reads what the step before wrote{', and its context' * bool(context)}.",
+            fix=f"Make the layer with input_size={width + context}.",
+        )
+    if tie_weights and embedding is None:
+        fix = "Pass an embedding, or leave tie_weights out."
+        raise NameProblem("E416", "tie_weights without an embedding to tie to", fix=fix)
+    if tie_weights and decoder.output_size != embedding.num_embeddings:
+        headline = f"the embedding has {embedding.num_embeddings} tokens, "
+        rule = "Tied weights have a row for each token."
+        raise ShapeProblem("E218", f"{headline}and output_size={decoder.output_size}", rule=rule)
+
+
+def read_out_of(
+    decoder: Decoder, context: int, read_out: torch.nn.Module | None, tie_weights: bool
+) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """What joins output and context, and what reads the logits out of that."""
+    if read_out is not None:
+        return torch.nn.Identity(), read_out
+    hidden = kind_of(decoder.layer).size(decoder.layer)
+    embedding = decoder.embedding
+    width = embedding.embedding_dim if embedding is not None and tie_weights else hidden
+    like = next(decoder.layer.parameters(), None)  # none are learned where all are frozen
+    make: Any = {} if like is None else {"device": like.device, "dtype": like.dtype}
+    join: torch.nn.Module = torch.nn.Identity()
+    if context:
+        linear = torch.nn.Linear(hidden + context, width, **make)
+        join = torch.nn.Sequential(linear, torch.nn.Tanh())
+    elif width != hidden:
+        join = torch.nn.Linear(hidden, width, **make)
+    found = torch.nn.Linear(width, decoder.output_size, **make)
+    if tie_weights and embedding is not None:
+        found.weight = embedding.weight
+    return join, found
+
+
+def check_token(name: str, given: Any, tokens: int) -> None:
+    if given is None:
+        raise NameProblem(
+            "E418",
+            f"no {name} is given",
+            rule="The first step reads a token that says that a sequence begins.",
+            fix="Make the decoder with start=..., a token of the embedding.",
+        )
+    if not _is_token(given, tokens):
+        rule = f"A token is a whole number from 0 to {tokens - 1}."
+        raise NameProblem("E418", f"{name}={given!r}", rule=rule)
+
+
+def _is_token(given: Any, tokens: int) -> bool:
+    if isinstance(given, int):
+        return 0 <= given < tokens
+    if not is_seen():
+        return True
+    found = torch.as_tensor(given)
+    return not found.is_floating_point() and bool(((found >= 0) & (found < tokens)).all())
+
+
+def one_count(known: Mapping[str, int | None]) -> int | None:
+    """The number of sequences that all agree on; E211 where they differ."""
+    said = {name: count for name, count in known.items() if count is not None}
+    if len(set(said.values())) > 1:
+        words = ", ".join(f"{name} {count}" for name, count in said.items())
+        rule = "Each sequence has a state and a memory of its own."
+        raise ShapeProblem("E211", f"sequences: {words}", rule=rule)
+    return next(iter(said.values()), None)
+
+
+def probability(given: Any) -> float:
+    if not isinstance(given, int | float) or not 0.0 <= given <= 1.0:
+        raise NameProblem(
+            "E419",
+            f"teacher_forcing={given!r}",
+            rule="It is the probability to read the target, from 0 to 1.",
+        )
+    return float(given)
