@@ -132,6 +132,17 @@ MISTAKES = {
     "E419_other_method": lambda: written(temperature=0.5),
     "E419_beam_size": lambda: written(method="beam", beam_size=1.5),
     "E419_n_best": lambda: written(method="beam", beam_size=3, n_best=4),
+    "E419_banned": lambda: written(banned=[2, 10]),
+    "E419_banned_words": lambda: written(banned="end"),
+    "E419_all_banned": lambda: written(banned=[0, *range(2, 10)], min_steps=2),
+    "E419_min_steps": lambda: written(min_steps=0),
+    "E243_steps": lambda: Decoder(CLOCKED, embedding(), start=0).generate(
+        max_steps=9, inputs={"m": zeros(5)}
+    ),
+    "E211_targets": lambda: Decoder(CLOCKED, embedding(), start=0)(
+        tokens, inputs={"m": zeros(4)}, teacher_forcing=0.5
+    ),
+    "E428_targets": lambda: decoder()(tokens, lengths=[5, 6, 1]),
     "E419_unknown": lambda: written(beam_sise=3),
     "E413_method": lambda: written(method="beams"),
     "E413_beam_of_vectors": lambda: vectors().generate(max_steps=3, method="beam"),

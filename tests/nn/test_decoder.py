@@ -17,8 +17,10 @@ from elman.nn import (  # noqa: E402
     GRUCell,
     LSTMCell,
     Recurrent,
+    Stacked,
 )
 from elman.nn.decoder import Carry  # noqa: E402
+from elman.nn.timed import at_step  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 TOKENS, WIDTH, HIDDEN, KEYS = 7, 4, 6, 5
@@ -256,3 +258,91 @@ def test_one_graph_of_torch_compile():
         wanted = model(targets, None, memory, memory_lengths=lengths)
         torch.testing.assert_close(found[0], wanted[0])
         torch.testing.assert_close(found[2], wanted[2])
+
+
+def made_of(kind, feeding, batch_first=False):
+    """A decoder and what a cell's inputs by name are."""
+    text = """
+        m: scalar, per step
+        v: per sequence
+        h[t] = tanh(W @ x[t] + U @ h[t-1] + V @ v + m[t] * a[t])
+    """
+    sizes, width = {"a": HIDDEN, "v": 2}, WIDTH + KEYS * feeding
+    torch.manual_seed(0)
+    layer = Recurrent(text, width, HIDDEN, sizes=sizes, batch_first=batch_first)
+    if kind == "stacked":
+        layer = Stacked(layer, GRU(HIDDEN, HIDDEN, batch_first=batch_first))
+    attention = Attention(HIDDEN, KEYS, "general")
+    options = {"attention": attention, "input_feeding": feeding, "start": 0, "end": 1}
+    model = Decoder(layer, torch.nn.Embedding(TOKENS, WIDTH), **options).double()
+    torch.manual_seed(2)
+    a = torch.randn(T, B, HIDDEN).double()
+    inputs = {"a": a.transpose(0, 1) if batch_first else a, "m": torch.randn(T).double()}
+    return model, {**inputs, "v": torch.randn(B, 2).double()}
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "vectors"])
+@pytest.mark.parametrize("feeding", [False, True])
+@pytest.mark.parametrize("p", [1.0, 0.0])
+def test_padded_targets_are_each_sequence_alone(layer, feeding, p):
+    targets, memory = given()
+    lengths = [5, 1, 3]
+    if layer == "vectors":
+        torch.manual_seed(0)
+        reads, attention = 3 + KEYS * feeding, Attention(HIDDEN, KEYS)
+        more = {"attention": attention, "output_size": 3, "input_feeding": feeding}
+        model = Decoder(GRU(reads, HIDDEN), **more).double()
+        targets = torch.randn(T, B, 3).double()
+        targets[1:, 1] = torch.nan
+    else:
+        model = decoder(layer, "general", feeding)
+    logits, state, weights = model(
+        targets, None, memory, memory_lengths=LENGTHS, lengths=lengths, teacher_forcing=p
+    )
+    total = 0.0
+    for b, (n, seen) in enumerate(zip(lengths, LENGTHS, strict=True)):
+        own, memories = targets[:n, b : b + 1], memory[:seen, b : b + 1]
+        alone, after, looked = model(own, None, memories, teacher_forcing=p)
+        torch.testing.assert_close(logits[:n, b], alone[:, 0])
+        torch.testing.assert_close(weights[:n, b, :seen], looked[:, 0])
+        assert (logits[n:, b] == 0).all() and (weights[n:, b] == 0).all()
+        for one, other in zip(tensors(state), tensors(after), strict=True):
+            axis = model.state_axis
+            torch.testing.assert_close(one.select(axis, b), other.select(axis, 0))
+        total = total + alone.square().sum()
+    parameters = [*model.parameters()]
+    found = torch.autograd.grad(logits.square().sum(), parameters, allow_unused=True)
+    hand = torch.autograd.grad(total, parameters, allow_unused=True)
+    torch.testing.assert_close(list(found), list(hand))
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "stacked"])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_inputs_of_every_step(kind, batch_first):
+    plain, inputs = made_of(kind, False, batch_first)
+    targets, memory = given()
+    turn = (lambda t: t.transpose(0, 1)) if batch_first else (lambda t: t)
+    whole, _, _ = plain(turn(targets), None, turn(memory), inputs=inputs)
+    token, carry, asked = torch.zeros(B, dtype=torch.long), Carry(None), plain.prepare(turn(memory))
+    for t in range(T):
+        now = at_step(plain.layer, inputs, t)
+        feature, _, carry = plain.advance(token, carry, asked, now)
+        torch.testing.assert_close(turn(whole)[t], plain.read_out(feature))
+        token = targets[t]
+    for feeding in (False, True):
+        model, inputs = made_of(kind, feeding, batch_first)
+        logits, _, _ = model(turn(targets), None, turn(memory), inputs=inputs, teacher_forcing=0.0)
+        given_to = {"inputs": inputs, "max_steps": T, "end": None}
+        model.end = None
+        greedy = model.generate(None, turn(memory), **given_to)
+        assert torch.equal(logits.argmax(-1), greedy.sequences)
+        beam = model.generate(None, turn(memory), method="beam", beam_size=1, **given_to)
+        assert torch.equal(beam.sequences, greedy.sequences)
+        for b in range(B):  # as if it were alone
+            cut = {"a": turn(turn(inputs["a"])[:, b : b + 1]), "m": inputs["m"]}
+            cut["v"] = inputs["v"][b : b + 1]
+            keys = turn(memory[:, b : b + 1])
+            wide = {"method": "beam", "beam_size": 4, "max_steps": T}
+            alone = model.generate(None, keys, inputs=cut, **wide)
+            together = model.generate(None, turn(memory), inputs=inputs, **wide)
+            assert alone.tokens()[0] == together.tokens()[b]

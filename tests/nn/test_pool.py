@@ -103,3 +103,33 @@ def test_the_read_out_is_the_cell_of_the_library():
     run = elman.cells["bidirectional_read_out"].run(inputs, given)
     found = read_out(torch.cat([forward, backward], -1), x)
     torch.testing.assert_close(found.detach(), torch.as_tensor(run["y"]))
+
+
+@pytest.mark.c
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", ["recurrent", "bidirectional", "torch"])
+def test_layers_of_two_directions_on_padded_sequences(how, batch_first, kind):
+    """Many to one, and each step with its input: a padded batch is each sequence alone."""
+    torch.manual_seed(0)
+    options = {"batch_first": batch_first, "dtype": torch.float64}
+    if kind == "recurrent":
+        cell = elman.cells["gru"]
+        layer = elman.nn.Recurrent(cell, 3, H // 2, 2, bidirectional=True, **options)
+    elif kind == "bidirectional":
+        layer = elman.nn.Bidirectional(torch.nn.LSTM(3, H // 2, **options))
+    else:
+        layer = elman.nn.Bidirectional(torch.nn.GRU(3, H // 2, **options), merge="concat")
+    pool = made(how, bidirectional=True, batch_first=batch_first)
+    tags = ReadOut(H, 5, input_size=3).double()
+    x = numbers(T, B, 3)
+    for b, n in enumerate(LENGTHS):
+        x[n:, b] = 7.0
+    turn = (lambda t: t.transpose(0, 1)) if batch_first else (lambda t: t)
+    output, _ = layer(turn(x), lengths=torch.tensor(LENGTHS))
+    found, said = pool(output, LENGTHS), turn(tags(output, turn(x)))
+    for b, n in enumerate(LENGTHS):
+        own = turn(x[:n, b : b + 1])
+        alone, _ = layer(own)
+        torch.testing.assert_close(found[b], pool(alone)[0])
+        torch.testing.assert_close(said[:n, b], turn(tags(alone, own))[:, 0])

@@ -248,3 +248,55 @@ def test_top_k_of_one_is_greedy():
     one = model.generate(None, keys, max_steps=6, method="sample", top_k=1)
     assert torch.equal(one.sequences, model.generate(None, keys, max_steps=6).sequences)
     assert repr(Search("beam", beam_size=3)) == "Search(method='beam', beam_size=3)"
+
+
+@pytest.mark.parametrize("banned, min_steps", [([], 2), ([2], 1), ((START, 3), 3), ({2}, 9)])
+@pytest.mark.parametrize("penalty", [None, lambda n: ((5 + n) / 6) ** 0.9, lambda n: 1 + (n == 2)])
+def test_bans_and_penalties_by_brute_force(banned, min_steps, penalty):
+    """A beam as wide as all there is, on what may be written; its penalties are any function."""
+    tokens, steps = 5, 3
+    model, keys = decoder(tokens), memory(1)
+    asked = {"banned": banned, "min_steps": min_steps, "max_steps": steps}
+    beam = {"method": "beam", "beam_size": tokens**steps, "length_penalty": penalty}
+    found = model.generate(None, keys, n_best=4, **beam, **asked)
+    known = []
+    for text in every(tokens, steps):
+        is_early = END in text and len(text) < min_steps
+        if not is_early and not set(text) & set(banned):
+            log_prob, _ = likelihood(model, keys, text)
+            known.append((log_prob / (penalty or (lambda n: 1.0))(len(text)), log_prob, text))
+    known.sort(reverse=True)
+    for n, (score, log_prob, text) in enumerate(known[:4]):
+        assert tuple(found.sequences[n, : int(found.lengths[n, 0]), 0].tolist()) == text
+        assert found.scores[n, 0].item() == pytest.approx(score, rel=1e-9)
+        assert found.log_probs[n, 0].item() == pytest.approx(log_prob, rel=1e-9)
+
+
+@pytest.mark.parametrize("how", ["greedy", "sample", "beam"])
+def test_what_is_banned_is_never_written(how):
+    model, keys = decoder(6, seed=1), memory(7)
+    model.read_out.bias.data[[2, END]] += 9.0
+    torch.manual_seed(0)
+    found = model.generate(None, keys, method=how, banned=[2, 4], min_steps=4, max_steps=8)
+    assert found.lengths.min() >= 4 and not torch.isin(found.sequences, torch.tensor([2, 4])).any()
+    for b, text in enumerate(found.tokens()):
+        whole = (*text, END) if int(found.lengths[b]) > len(text) else tuple(text)
+        log_prob, _ = likelihood(model, keys[:, b : b + 1], whole)
+        assert found.log_probs[b].item() == pytest.approx(log_prob, rel=1e-9)
+    if how == "greedy":
+        one = {"method": "beam", "beam_size": 1, "banned": [2, 4], "min_steps": 4, "max_steps": 8}
+        assert torch.equal(model.generate(None, keys, **one).sequences, found.sequences)
+
+
+def test_edges_of_sampling():
+    logits = torch.tensor([[0.0, -torch.inf, 5.0]]).expand(4000, 3)
+    torch.manual_seed(0)
+    for how in ({"temperature": 1e-6}, {"temperature": 1e-40}, {"top_k": 1}, {"top_p": 1e-12}):
+        assert (draw(logits, Search("sample", **how)) == 2).all(), how
+    for how in ({"temperature": 1e6}, {"top_k": 3}, {"top_p": 1.0}, {"top_k": 100, "top_p": 0.999}):
+        drawn = draw(logits, Search("sample", **how)).bincount(minlength=3)
+        assert drawn[1] == 0 and drawn.sum() == 4000, how
+    ties = torch.zeros(4000, 3)
+    kept = draw(ties, Search("sample", top_k=2)).bincount(minlength=3)
+    assert (kept > 0).sum() == 2
+    assert (draw(ties, Search("sample", temperature=1e30)).bincount(minlength=3) > 1000).all()

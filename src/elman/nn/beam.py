@@ -9,6 +9,7 @@ import torch
 
 from elman.nn.driven import map_state
 from elman.nn.search import BEAM_SIZE, Generated, Search, Writing, log_probs
+from elman.nn.timed import widened
 
 if TYPE_CHECKING:
     from elman.nn.decoder import Carry
@@ -91,8 +92,10 @@ def beam_search(task: Writing, how: Search) -> Generated:
     history, ended, going = _History(), None, None
     over = torch.zeros(rows, dtype=torch.bool, device=token.device)
     for t in range(task.max_steps):
-        logits, weights, carry = task.step(token, carry)
-        found = log_probs(logits).unflatten(0, (rows, size))  # (B, K, tokens)
+        logits, weights, carry = task.step(token, carry, t)
+        found = how.allowed(log_probs(logits), task.end, t).unflatten(
+            0, (rows, size)
+        )  # (B, K, tokens)
         if going is None or ended is None:
             going = found.new_full((rows, size), -torch.inf)
             going[:, 0] = 0.0  # the beams are still the same
@@ -139,7 +142,7 @@ class _Step:
         is_ended = self.is_end[:, :k] & ~over[:, None] & (self.log_prob[:, :k] > -torch.inf)
         log_prob = self.log_prob[:, :k].masked_fill(~is_ended, -torch.inf)
         length = torch.where(is_ended, t + 1, 0)
-        score = log_prob / (t + 1) ** float(how.length_penalty or 0.0)
+        score = log_prob / how.divisor(t + 1)
         return _Ended(score, log_prob, length, self.parent[:, :k], self.token[:, :k])
 
     def going_on(self, end: int | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,9 +155,8 @@ class _Step:
 
 def _is_over(ended: _Ended, going: Tensor, task: Writing, how: Search, t: int) -> Tensor:
     """The sequences (B) for which enough has ended, or nothing better can."""
-    penalty = float(how.length_penalty or 0.0)
-    longest = task.max_steps if penalty > 0 else min(t + 2, task.max_steps)
-    possible = going.amax(1) / longest**penalty
+    longer = range(min(t + 2, task.max_steps), task.max_steps + 1)
+    possible = going.amax(1) / max(how.divisor(length) for length in longer)
     wanted = ended.score[:, (how.n_best or 1) - 1]
     return (ended.length > 0).all(1) | ((wanted >= possible) & (wanted > -torch.inf))
 
@@ -163,7 +165,7 @@ def _widened(task: Writing, size: int) -> tuple[Writing, Tensor, Carry]:
     """The same for `size` beams of each sequence, side by side; the memory is shared."""
     axis = task.decoder.state_axis
     state = map_state(task.carry.state, lambda s: s.repeat_interleave(size, dim=axis))
-    inputs = {name: tensor.repeat_interleave(size, dim=0) for name, tensor in task.inputs.items()}
+    inputs = widened(task.decoder.layer, task.inputs, size)
     carry = task.carry._replace(state=state)
     return replace(task, inputs=inputs), task.first.repeat_interleave(size), carry
 

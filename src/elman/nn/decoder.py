@@ -8,6 +8,7 @@ import torch
 
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.attention import Attention, Memory
+from elman.nn.counted import counted
 from elman.nn.decoder_given import (
     check_layer,
     check_sizes,
@@ -16,10 +17,11 @@ from elman.nn.decoder_given import (
     probability,
     read_out_of,
 )
-from elman.nn.driven import Inputs, is_batch_first, kind_of, rows_of
-from elman.nn.generation import written
+from elman.nn.driven import Inputs, is_batch_first, kept, kind_of, rows_of
+from elman.nn.generation import stacked, written
 from elman.nn.given import check_tensor
 from elman.nn.search import Generated, Search, Writing
+from elman.nn.timed import at_step, check_steps, counts
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, Any, Tensor | None]
@@ -30,6 +32,15 @@ class Carry(NamedTuple):
 
     state: Any  # in the layer's own form
     context: Tensor | None = None  # of the attention, where it is fed
+
+
+class Told(NamedTuple):
+    """What a decoder is told of all its steps."""
+
+    memory: Memory | None
+    inputs: Inputs
+    lengths: Any  # of the targets
+    within: Tensor | None  # which steps they are, (T, B)
 
 
 class Decoder(torch.nn.Module):
@@ -109,6 +120,7 @@ class Decoder(torch.nn.Module):
         start: Any = None,
         generator: torch.Generator | None = None,
         inputs: Inputs | None = None,
+        lengths: Any = None,
     ) -> Found:
         """What is said of each target: (logits (T, B, output_size), state, attention's weights).
 
@@ -117,41 +129,53 @@ class Decoder(torch.nn.Module):
 
         Each step of each sequence reads the target with the probability `teacher_forcing`, else
         what the decoder itself wrote: its likeliest token, or its vector. With 1, and no input
-        feeding, all steps are one call of the layer. `inputs` are those of the cell by name.
+        feeding, all steps are one call of the layer. `inputs` are those of the cell by name, with T
+        steps where they vary over time. Behind `lengths` (B), of the targets, logits and weights
+        are 0, and a state is that of its sequence's last step.
         """
         p = probability(teacher_forcing)
         asked = self.prepare(memory, memory_lengths, memory_mask)
         given = self._given(targets, start)
         one_count({"targets": given.shape[1], "the memory": len(asked.keys) if asked else None})
-        named = inputs or {}
+        within = counted((given.shape[0], given.shape[1]), lengths, None, given.device)
+        told = Told(asked, inputs or {}, lengths, within)
+        if within is not None and self.embedding is None:
+            given = given.masked_fill(~within[:, :, None], 0.0)  # 0 * NaN is NaN
         if p == 1.0 and not self.input_feeding:
-            output, state = self._kind.run(self.layer, self._embedded(given), state, None, named)
-            features, weights = self._features(output.transpose(0, 1), asked)
-            logits = self.read_out(features).transpose(0, 1)
-            weights = None if weights is None else weights.transpose(0, 1)
+            logits, weights, state = self._by_call(given, state, told)
         else:
-            carry = Carry(state)
-            logits, weights, carry = self._by_steps(given, carry, asked, p, generator, named)
-            state = carry.state
-        if self.batch_first:
-            weights = None if weights is None else weights.transpose(0, 1)
-            return logits.transpose(0, 1), state, weights
+            logits, weights, state = self._by_steps(given, state, told, p, generator)
+        logits, weights = (self._given_back(each, within) for each in (logits, weights))
         return logits, state, weights
 
+    def _given_back(self, whole: Any, within: Tensor | None) -> Any:
+        """What is said of all steps, (T, B, size), as `forward` gives it."""
+        if whole is not None and within is not None:
+            whole = whole.masked_fill(~within[:, :, None], 0.0)
+        return whole.transpose(0, 1) if whole is not None and self.batch_first else whole
+
+    def _by_call(self, given: Tensor, state: Any, told: Told) -> tuple[Tensor, Tensor | None, Any]:
+        """All steps in one call of the layer: logits (T, B, output_size), weights, state."""
+        x = self._embedded(given)
+        output, state = self._kind.run(self.layer, x, state, told.lengths, told.inputs)
+        features, weights = self._features(output.transpose(0, 1), told.memory)
+        weights = None if weights is None else weights.transpose(0, 1)
+        return self.read_out(features).transpose(0, 1), weights, state
+
     def _by_steps(
-        self,
-        given: Tensor,
-        carry: Carry,
-        memory: Memory | None,
-        p: float,
-        generator: torch.Generator | None,
-        inputs: Inputs,
-    ) -> tuple[Tensor, Tensor | None, Carry]:
-        """Step after step, each reading a target or what the step before wrote."""
+        self, given: Tensor, state: Any, told: Told, p: float, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor | None, Any]:
+        """The same step after step, each reading a target or what the step before wrote."""
+        check_steps(self.layer, told.inputs, len(given))
         features, logits, weights = [], [], []
-        token = given[0]
+        token, carry = given[0], Carry(state)
         for t in range(len(given)):
-            feature, seen, carry = self.advance(token, carry, memory, inputs)
+            now = at_step(self.layer, told.inputs, t)
+            feature, seen, after = self.advance(token, carry, told.memory, now)
+            if told.within is not None:
+                state = kept(told.within[t], after.state, carry.state, self.state_axis)
+                after = after._replace(state=state)
+            carry = after
             features.append(feature)
             weights.append(seen)
             if p == 1.0:
@@ -159,14 +183,19 @@ class Decoder(torch.nn.Module):
                 continue
             logits.append(self.read_out(feature))
             if t + 1 < len(given):
-                where = given.device if generator is None else generator.device
-                told = torch.rand(given.shape[1], generator=generator, device=where) < p
-                own = logits[-1] if self.embedding is None else logits[-1].argmax(-1)
-                told = told.to(given.device).reshape(-1, *[1] * (own.dim() - 1))
-                token = torch.where(told, given[t + 1], own)
+                token = self._drawn(given[t + 1], logits[-1], p, generator)
         said = torch.stack(logits) if logits else self.read_out(torch.stack(features))
-        seen = [each for each in weights if each is not None]
-        return said, torch.stack(seen) if seen else None, carry
+        return said, stacked(weights), carry.state
+
+    def _drawn(
+        self, target: Tensor, logits: Tensor, p: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """The target with probability p, else what is likeliest by the logits, or these."""
+        where = target.device if generator is None else generator.device
+        told = torch.rand(len(target), generator=generator, device=where) < p
+        own = logits if self.embedding is None else logits.argmax(-1)
+        told = told.to(target.device).reshape(-1, *[1] * (own.dim() - 1))
+        return torch.where(told, target, own)
 
     def advance(
         self, token: Tensor, carry: Carry, memory: Memory | None, inputs: Inputs
@@ -273,8 +302,9 @@ class Decoder(torch.nn.Module):
         (torch.Size([4, 1]), [...])
 
         `search` is what `Search` takes: method="greedy", "sample" (temperature, top_k, top_p,
-        generator) or "beam" (beam_size, length_penalty, n_best). Nothing is differentiated; call
-        `eval()` first where the layer has dropout.
+        generator) or "beam" (beam_size, length_penalty, n_best), each with banned and min_steps.
+        Nothing is differentiated; call `eval()` first where the layer has dropout. Inputs that vary
+        over time have max_steps steps or more.
         """
         how = Search.of(search)
         with torch.no_grad():
@@ -303,7 +333,7 @@ class Decoder(torch.nn.Module):
             "the memory": None if memory is None else len(memory.keys),
             "start": len(start) if starts else None,
         }
-        rows = one_count(known | {name: len(tensor) for name, tensor in inputs.items()})
+        rows = one_count(known | counts(self.layer, inputs, "rows"))
         like: Any = next(self.parameters(), torch.empty(0))
         first = self.first(rows or 1, start, like)
         return Writing(self, first, Carry(state), memory, inputs, max_steps, end)

@@ -130,6 +130,18 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return None if state is None else tuple(map_state(each, change) for each in state)
 
 
+def kept(within: Tensor, after: Any, before: Any, axis: int) -> Any:
+    """The state after a step, of the sequences (B) within; of others as it was, 0 where None."""
+    if isinstance(after, Mapping):
+        known = before or {}
+        return {n: kept(within, each, known.get(n), axis) for n, each in after.items()}
+    if isinstance(after, torch.Tensor):
+        rows = within.reshape(-1, *[1] * (after.dim() - axis - 1))
+        return torch.where(rows, after, 0 if before is None else before)
+    pairs = zip(after or (), before or [None] * len(after or ()), strict=True)
+    return None if after is None else tuple(kept(within, *pair, axis) for pair in pairs)
+
+
 @dataclass(frozen=True)
 class Form:
     """What the states of a layer look like."""
@@ -253,12 +265,9 @@ def _run_cell(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -
     for t, x_t in enumerate(x):
         output, after = _step_cell(layer, x_t, state, inputs)
         if ends is not None:
-            within = (t < ends)[:, None]
-            state = map_state(after, torch.zeros_like) if state is None else state
-            pairs = zip(_tensors(after), _tensors(state), strict=True)
-            kept = [torch.where(within, a, b) for a, b in pairs]
-            after = kept[0] if len(kept) == 1 else tuple(kept)
-            output = output.masked_fill(~within, 0.0)
+            within = t < ends
+            after = kept(within, after, state, 0)
+            output = output.masked_fill(~within[:, None], 0.0)
         outputs.append(output)
         state = after
     return torch.stack(outputs), state

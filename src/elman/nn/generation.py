@@ -29,8 +29,8 @@ def _vectors(task: Writing) -> Generated:
     """The read-out of each step is what the next one reads; there is no end but max_steps."""
     value, carry = task.first, task.carry
     values, seen = [], []
-    for _ in range(task.max_steps):
-        value, weights, carry = task.step(value, carry)
+    for t in range(task.max_steps):
+        value, weights, carry = task.step(value, carry, t)
         values.append(value)
         seen.append(weights)
     lengths = torch.full((len(value),), task.max_steps, device=value.device)
@@ -45,10 +45,10 @@ def _tokens(task: Writing, how: Search) -> Generated:
     lengths = torch.zeros(rows, dtype=torch.long, device=token.device)
     tokens, seen = [], []
     total: Tensor | None = None
-    for _ in range(task.max_steps):
-        logits, weights, carry = task.step(token, carry)
-        found = log_probs(logits)
-        token = found.argmax(-1) if how.method == "greedy" else draw(logits, how)
+    for t in range(task.max_steps):
+        logits, weights, carry = task.step(token, carry, t)
+        found, logits = log_probs(logits), how.allowed(logits, task.end, t)
+        token = logits.argmax(-1) if how.method == "greedy" else draw(logits, how)
         step = found.gather(1, token[:, None])[:, 0].masked_fill(~runs, 0.0)
         total = step if total is None else total + step
         if task.end is not None:
@@ -71,7 +71,9 @@ def stacked(weights: list[Tensor | None]) -> Tensor | None:
 
 def draw(logits: Tensor, how: Search) -> Tensor:
     """A token for each row of logits (B, tokens)."""
-    chances = log_probs(logits / (how.temperature or 1.0)).exp()
+    if how.temperature is not None:  # the likeliest stays 0, whatever the others overflow to
+        logits = (logits - logits.amax(-1, keepdim=True)).double() / how.temperature
+    chances = log_probs(logits).exp()
     if how.top_k is not None and how.top_k < chances.shape[-1]:
         kept = torch.zeros_like(chances).scatter(1, chances.topk(how.top_k).indices, 1.0)
         chances = chances * kept / (chances * kept).sum(-1, keepdim=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +11,7 @@ import torch
 from elman.errors import NameProblem, nearest
 from elman.nn.attention import Memory
 from elman.nn.driven import Inputs
+from elman.nn.timed import at_step, check_steps
 
 if TYPE_CHECKING:
     from elman.nn.decoder import Carry, Decoder
@@ -39,10 +40,14 @@ class Search:
         generator: what is drawn from.
         beam_size: how many sequences are kept at each step; 1 is greedy.
         length_penalty: sequences compete by log probability / length ** length_penalty; 0 for the
-            likeliest, 1 for the likeliest per token.
+            likeliest, 1 for the likeliest per token. Or a function from the length to what it is
+            divided by, as `lambda n: ((5 + n) / 6) ** 0.6`, that of Wu et al.
         n_best: how many sequences are given; None for the best one, without an axis.
+        banned: tokens that are never written.
+        min_steps: how many steps are written at least: the end token comes last of them at soonest.
 
-    Source: top_k, Fan et al., arXiv:1805.04833; top_p, Holtzman et al., arXiv:1904.09751.
+    Source: top_k, Fan et al., arXiv:1805.04833; top_p, Holtzman et al., arXiv:1904.09751;
+    the penalty as a function, Wu et al., arXiv:1609.08144, equation 14.
     """
 
     method: str = "greedy"
@@ -51,8 +56,10 @@ class Search:
     top_p: float | None = None
     generator: torch.Generator | None = None
     beam_size: int | None = None
-    length_penalty: float | None = None
+    length_penalty: float | Callable[[int], float] | None = None
     n_best: int | None = None
+    banned: Sequence[int] = ()
+    min_steps: int | None = None
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> Search:
@@ -78,14 +85,37 @@ class Search:
                     raise NameProblem("E419", headline, fix=f'Pass method="{method}".')
                 if given is not None and name in LAWS and not LAWS[name][0](given):
                     raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
+        for name in ("banned", "min_steps"):
+            given = getattr(self, name)
+            if given is not None and not LAWS[name][0](given):
+                raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
         if (self.n_best or 1) > (self.beam_size or BEAM_SIZE):
             rule = "A beam holds beam_size sequences."
             headline = f"n_best={self.n_best}, and beam_size={self.beam_size or BEAM_SIZE}"
             raise NameProblem("E419", headline, rule=rule)
 
+    def divisor(self, length: int) -> float:
+        """What the log probability of a sequence of this length is divided by."""
+        a = self.length_penalty
+        return float(a(length)) if callable(a) else float(length) ** float(a or 0.0)
+
+    def allowed(self, scores: Tensor, end: int | None, t: int) -> Tensor:
+        """Scores (..., tokens) of step t, -inf of what may not be written; E419 if all of it is."""
+        tokens = scores.shape[-1]
+        not_yet = () if end is None or t + 1 >= (self.min_steps or 1) else (end,)
+        hidden = sorted({*self.banned, *not_yet})
+        if not hidden:
+            return scores
+        if hidden[-1] >= tokens or len(hidden) == tokens:
+            what = f"banned={self.banned!r}" + f", min_steps={self.min_steps}" * bool(not_yet)
+            rule = f"There are {tokens} tokens, from 0 on, and one must be left to be written."
+            raise NameProblem("E419", what, rule=rule)
+        return scores.index_fill(-1, torch.tensor(hidden, device=scores.device), -torch.inf)
+
     def __repr__(self) -> str:
         said = {each.name: getattr(self, each.name) for each in fields(self)}
-        return f"Search({', '.join(f'{n}={v!r}' for n, v in said.items() if v is not None)})"
+        words = [f"{n}={v!r}" for n, v in said.items() if v is not None and v != ()]
+        return f"Search({', '.join(words)})"
 
 
 def is_count(given: object) -> bool:
@@ -94,6 +124,10 @@ def is_count(given: object) -> bool:
 
 def _is_number(given: object) -> bool:
     return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def all_tokens(given: Iterable[object]) -> bool:
+    return all(type(token) is int and token >= 0 for token in given)
 
 
 BEAM_SIZE = 5
@@ -111,8 +145,13 @@ LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "beam_size": (is_count, COUNT),
     "n_best": (is_count, COUNT),
     "length_penalty": (
-        lambda a: _is_number(a) and abs(a) < float("inf"),
-        "It is a number; 0 for none.",
+        lambda a: callable(a) or (_is_number(a) and abs(a) < float("inf")),
+        "It is a number, 0 for none, or a function of the length.",
+    ),
+    "min_steps": (is_count, COUNT),
+    "banned": (
+        lambda given: isinstance(given, list | tuple | set) and all_tokens(given),
+        "It is a list of tokens: whole numbers from 0 on.",
     ),
 }
 
@@ -132,10 +171,12 @@ class Writing:
     def __post_init__(self) -> None:
         if not is_count(self.max_steps):
             raise NameProblem("E419", f"max_steps={self.max_steps!r}", rule=COUNT)
+        check_steps(self.decoder.layer, self.inputs, self.max_steps, is_most=True)
 
-    def step(self, token: Tensor, carry: Carry) -> tuple[Tensor, Tensor | None, Carry]:
-        """What is read out, the attention's weights, and what the next step needs."""
-        feature, weights, carry = self.decoder.advance(token, carry, self.memory, self.inputs)
+    def step(self, token: Tensor, carry: Carry, t: int) -> tuple[Tensor, Tensor | None, Carry]:
+        """What is read out at step t, the attention's weights, and what the next step needs."""
+        now = at_step(self.decoder.layer, self.inputs, t)
+        feature, weights, carry = self.decoder.advance(token, carry, self.memory, now)
         return self.decoder.read_out(feature), weights, carry
 
 

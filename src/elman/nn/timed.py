@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
+from elman.errors import ShapeProblem
 from elman.nn.driven import Composed, Inputs, is_batch_first
 from elman.nn.recurrent import Recurrent
 
@@ -46,6 +47,19 @@ def counts(layer: torch.nn.Module, inputs: Inputs, what: str) -> dict[str, int]:
     """How many steps ("time") or sequences ("rows") the inputs have, where they have any."""
     lie = {name: getattr(axes, what) for name, axes in axes_of(layer, inputs).items()}
     return {n: inputs[n].shape[axis] for n, axis in lie.items() if axis is not None}
+
+
+def check_steps(layer: torch.nn.Module, inputs: Inputs, steps: int, is_most: bool = False) -> None:
+    """E211 where an input has not that many steps; E243 where it has fewer."""
+    for name, count in counts(layer, inputs, "time").items():
+        if count != steps and not is_most:
+            headline = f"the inputs differ in steps: targets has {steps}, {name} has {count}"
+            rule = "What varies over time has a value for every step."
+            raise ShapeProblem("E211", headline, rule=rule)
+        if count < steps:
+            headline = f"{name} has {count} steps, and max_steps is {steps}"
+            rule = "Each step that is written reads one of its values."
+            raise ShapeProblem("E243", headline, rule=rule, fix=f"Pass max_steps={count}.")
 
 
 def at_step(layer: Any, inputs: Inputs, t: int) -> Inputs:

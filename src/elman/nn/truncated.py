@@ -15,6 +15,7 @@ from elman.nn.composed import Bidirectional
 from elman.nn.driven import is_batch_first
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import COUNT, is_count
+from elman.nn.timed import varies
 
 Tensor: TypeAlias = torch.Tensor
 RULE = "A layer that is run in pieces is called as layer(x, state) on steps of sequences."
@@ -109,11 +110,14 @@ def _form(layer: Any, name: str, given: Any) -> tuple[str, int]:
     """What an input varies over, and the axes of a step of one sequence; x is called ""."""
     if not name and not given.is_floating_point():  # tokens: numbers
         return "tb", 0
-    for module in layer.modules():
-        own = str(name or getattr(module, "main", ""))
-        if isinstance(module, Recurrent) and own in module._form.tails:
-            return module._form.over(own), len(module._form.tails[own])
-    return ("", 0) if name else ("tb", 1)  # of no cell: an option
+    found = varies(layer, name or _main(layer))
+    return found or (("", 0) if name else ("tb", 1))  # of no cell: an option
+
+
+def _main(layer: Any) -> str:
+    """The input that is x, of the first layer of equations."""
+    mains = [module.main for module in layer.modules() if isinstance(module, Recurrent)]
+    return next((main for main in mains if main), "")
 
 
 def _lead(streams: Mapping[str, _Stream]) -> tuple[int, ...]:
