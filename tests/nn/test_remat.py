@@ -252,3 +252,15 @@ def test_a_wrong_remat_is_named(make, given):
         "  It is True, False, or how many steps are run again at once: 1 or more. "
         "Pass remat=True for blocks of a length that suits."
     )
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_long_sequence(kind):
+    """Blocks of the length that suits, and a loss on the last output alone."""
+    plain, long = KINDS[kind](4, 8, 2).double(), KINDS[kind](4, 8, 2, remat=True).double()
+    long.load_state_dict(plain.state_dict())
+    x = drawn(2000, 1, 4)
+    for layer in (plain, long):
+        layer(x)[0][-1].square().sum().backward()
+    for one, other in zip(plain.parameters(), long.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, **NEAR)

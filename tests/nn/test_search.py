@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -300,3 +301,24 @@ def test_edges_of_sampling():
     kept = draw(ties, Search("sample", top_k=2)).bincount(minlength=3)
     assert (kept > 0).sum() == 2
     assert (draw(ties, Search("sample", temperature=1e30)).bincount(minlength=3) > 1000).all()
+
+
+@pytest.mark.parametrize("layer", [*MAKERS, "parametrized", "frozen"])
+def test_weights_are_packed_once_for_what_is_written_and_no_longer(layer):
+    own = decoder(6, "lstm" if layer in ("parametrized", "frozen") else layer)
+    plain, keys = copy.deepcopy(own), memory(3)
+    if layer == "parametrized":
+        torch.nn.utils.parametrizations.weight_norm(own.layer, "weight_hh_l0")
+    if layer == "frozen":
+        own.layer.freeze()
+    for _ in range(2):
+        found = own.generate(None, keys, max_steps=6)
+        wanted = plain(found.sequences, None, keys)[0].log_softmax(-1)
+        wanted = wanted.gather(2, found.sequences[:, :, None])[:, :, 0]
+        within = torch.arange(len(wanted))[:, None] < found.lengths
+        torch.testing.assert_close(found.log_probs, (wanted * within).sum(0))
+        assert getattr(own.layer, "is_frozen", False) == (layer == "frozen")
+        assert all(p.requires_grad for p in own.layer.parameters()) == (layer != "frozen")
+        if layer != "parametrized":
+            for model in (own, plain):  # changed between calls
+                next(model.layer.parameters()).detach().mul_(-1.5)

@@ -18,6 +18,7 @@ from elman.nn.decoder_given import (
     read_out_of,
 )
 from elman.nn.driven import Inputs, is_batch_first, kept, kind_of, rows_of
+from elman.nn.frozen import packed_once
 from elman.nn.generation import stacked, written
 from elman.nn.given import check_tensor
 from elman.nn.search import Generated, Search, Writing
@@ -307,7 +308,7 @@ class Decoder(torch.nn.Module):
         over time have max_steps steps or more.
         """
         how = Search.of(search)
-        with torch.no_grad():
+        with torch.no_grad(), packed_once(self.layer):
             asked = self.prepare(memory, memory_lengths, memory_mask)
             task = self._task(state, asked, start, inputs or {}, max_steps, end)
             found = written(task, how)

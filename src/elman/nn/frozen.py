@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import torch
@@ -81,6 +82,11 @@ class CanFreeze(torch.nn.Module):
             self._frozen.forget()  # the weights are about to move
         return super()._apply(*given, **named)  # type: ignore[no-untyped-call]
 
+    def _has_weights(self) -> bool:
+        """Whether all weights are parameters or buffers of the layer."""
+        known = self._parameters.keys() | self._buffers.keys()
+        return known.issuperset(self._weight_names())
+
     def _check_weights(self) -> None:
         """E544 where a weight is no parameter or buffer of the layer."""
         for name in self._weight_names():
@@ -103,6 +109,20 @@ class CanFreeze(torch.nn.Module):
 
 def _is_learned(parameter: Tensor | None) -> bool:
     return parameter is not None and parameter.requires_grad
+
+
+@contextlib.contextmanager
+def packed_once(module: torch.nn.Module) -> Iterator[None]:
+    """All layers within a module pack their weights once for what runs meanwhile."""
+    layers = [each for each in module.modules() if isinstance(each, CanFreeze)]
+    layers = [each for each in layers if each._frozen is None and each._has_weights()]
+    for layer in layers:
+        layer._frozen = Frozen()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._frozen = None
 
 
 class Frozen:
