@@ -14,11 +14,13 @@ from elman.nn import (  # noqa: E402
     GRU,
     LSTM,
     Attention,
+    Bidirectional,
     Bridge,
     Decoder,
     Encoder,
     EncoderDecoder,
     Recurrent,
+    Stacked,
 )
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
@@ -133,6 +135,35 @@ def test_an_encoder_that_is_batch_first():
     wanted, _, seen = model(source, targets, LENGTHS)
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(weights, seen)
+
+
+def test_layers_of_layers_read_and_write():
+    torch.manual_seed(0)
+    reads = Stacked(Bidirectional(GRU(WIDTH, 3)), LSTM(6, 6))
+    writes = Stacked(GRU(WIDTH, 6), LSTM(6, 7))
+    attention, embedding = Attention(7, 6), torch.nn.Embedding(TOKENS, WIDTH)
+    decoder = Decoder(writes, embedding, attention=attention, start=0, end=1)
+    model, (_, targets) = EncoderDecoder(reads, decoder).double(), given()
+    source = torch.randn(S, B, WIDTH).double()
+    logits, _, weights = model(source, targets, LENGTHS)
+    for b, n in enumerate(LENGTHS):
+        alone, _, seen = model(source[:n, b : b + 1], targets[:, b : b + 1])
+        torch.testing.assert_close(alone[:, 0], logits[:, b])
+        torch.testing.assert_close(seen[:, 0], weights[:, b, :n])
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+def test_targets_of_several_lengths(feeding):
+    model, (source, targets) = network("two directions", "lstm", "general", feeding), given()
+    ends = [2, 5, 1, 4]
+    logits, state, weights = model(source, targets, LENGTHS, target_lengths=ends)
+    for b, (n, end) in enumerate(zip(LENGTHS, ends, strict=True)):
+        alone, after, seen = model(source[:n, b : b + 1], targets[:end, b : b + 1])
+        torch.testing.assert_close(alone[:, 0], logits[:end, b])
+        torch.testing.assert_close(seen[:, 0], weights[:end, b, :n])
+        assert (logits[end:, b] == 0).all() and (weights[end:, b] == 0).all()
+        for one, other in zip(state, after, strict=True):
+            torch.testing.assert_close(one[:, b], other[:, 0])
 
 
 def test_an_encoder_of_ones_own():

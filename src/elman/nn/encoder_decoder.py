@@ -147,9 +147,7 @@ class EncoderDecoder(torch.nn.Module):
 
     def __init__(self, encoder: torch.nn.Module, decoder: Decoder, bridge: Any = None) -> None:
         super().__init__()
-        is_layer = isinstance(
-            encoder, torch.nn.RNNBase | torch.nn.RNNCellBase | Recurrent | Composed
-        )
+        is_layer = isinstance(encoder, LAYERS)
         self.encoder = Encoder(encoder) if is_layer else encoder
         self.decoder = decoder
         size = getattr(self.encoder, "output_size", None)
@@ -182,11 +180,21 @@ class EncoderDecoder(torch.nn.Module):
         return (memory.transpose(0, 1) if turned else memory), state
 
     def forward(
-        self, source: Tensor, targets: Tensor, lengths: Any = None, **options: Any
+        self,
+        source: Tensor,
+        targets: Tensor,
+        lengths: Any = None,
+        *,
+        target_lengths: Any = None,
+        **options: Any,
     ) -> tuple[Tensor, Any, Tensor | None]:
-        """As `Decoder.forward`, with its options: (logits, state, attention's weights)."""
+        """As `Decoder.forward`, with its options: (logits, state, attention's weights).
+
+        `lengths` are those of the sources.
+        """
         memory, state = self.encode(source, lengths)
         asked = self.decoder.prepare(memory, lengths)
+        options["lengths"] = target_lengths
         found: tuple[Tensor, Any, Tensor | None] = self.decoder(targets, state, asked, **options)
         return found
 
