@@ -15,8 +15,8 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, why_not_now
 from elman.nn.kernels import PLANS, StackKernels, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
-from elman.nn.torch_layers import KINDS, stack_of
 from elman.nn.torch_own import OnTorchs, served
+from elman.nn.torch_stacks import KINDS, Torchs, stack_of
 
 States: TypeAlias = tuple[Tensor, ...]
 
@@ -37,8 +37,8 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         """The cell as the kernels have it: a stack of one layer; None where torch refuses it."""
         self._calls = {}
         if self.kind in KINDS and self.input_size and self.hidden_size:
-            sizes = self.input_size, self.hidden_size, 1
-            self._stack = stack_of(self.kind, bool(self.bias), *sizes)
+            sizes = self.input_size, self.hidden_size
+            self._stack = stack_of(Torchs(self.kind, bool(self.bias), *sizes))
         return self._stack
 
     def _gains(self, rows: int) -> bool:

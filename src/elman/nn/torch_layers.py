@@ -3,82 +3,31 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from elman.cell import Cell, published
-from elman.library import cells
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
 from elman.nn.given import remat_steps
-from elman.nn.layers import Layer, Lead, Place, Stack
-from elman.nn.packed import Packing
+from elman.nn.layers import Stack
+from elman.nn.packed import Packing, turned
 from elman.nn.piled import run_packed
 from elman.nn.torch_own import OnTorchs, served
+from elman.nn.torch_stacks import Torchs, stack_of, stacks_of
 
 Tensor: TypeAlias = torch.Tensor
-Given: TypeAlias = tuple[Tensor | None, ...]
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
-
-# torch's name of a kind: the cell of its equations, the gates as torch stacks them, the states
-KINDS = {
-    "RNN_TANH": ("rnn_torch", "h", ("h",)),
-    "RNN_RELU": ("rnn_torch", "h", ("h",)),
-    "GRU": ("gru_reset_after", "rzn", ("h",)),
-    "LSTM": ("lstm_torch", "ifgo", ("h", "c")),
-}
-WEIGHTS = ("W_i", "W_h", "b_i", "b_h")  # weight_ih, weight_hh, bias_ih, bias_hh; a gate's letter
-
-
-@functools.cache
-def equations(kind: str, bias: bool) -> Cell:
-    """The cell that torch documents for a kind, without its biases where it has none.
-
-    >>> equations("RNN_RELU", False)
-    Cell('h[t] = relu(W_ih @ x[t] + W_hh @ h[t-1])  # the new state', name='rnn_torch')
-    """
-    name, _, _ = KINDS[kind]
-    lines = [line for line in cells.text(name).splitlines() if not line.startswith("#")]
-    text = "\n".join(lines).strip()
-    text = text.replace("tanh", "relu") if kind == "RNN_RELU" else text
-    return published(text if bias else re.sub(r" \+ b_\w+", "", text), name)
-
-
-@functools.lru_cache(maxsize=64)
-def stack_of(
-    kind: str,
-    bias: bool,
-    input_size: int,
-    hidden_size: int,
-    num_layers: int,
-    remat: int | None = None,
-) -> Stack:
-    """The layers of a module: their tensors are x, the weights in torch's order, and the states."""
-    cell = equations(kind, bias).typed.cell
-    _, gates, states = KINDS[kind]
-    letters = WEIGHTS if bias else WEIGHTS[:2]
-    layers, places = [], []
-    for k in range(num_layers):
-        own = {
-            letter + gate: Place(1 + k * len(letters) + j, row * hidden_size)
-            for j, letter in enumerate(letters)
-            for row, gate in enumerate(gates)
-        }
-        sizes = {"input": hidden_size if k else input_size, "hidden": hidden_size}
-        layers.append(Layer(cell, sizes, ("x", *own), states, remat))
-        places.append(own if k else {"x": Place(0), **own})
-    count = 1 + num_layers * len(letters) + len(states)
-    return Stack(tuple(layers), tuple(places), count, "x")
 
 
 class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
     """What lets a layer of torch's run on compiled kernels wherever they can serve."""
 
     _stack: Stack | None = None
+    _stacks: tuple[Stack, ...] = ()
     remat: bool | int = False
 
     def __init__(self, *args: Any, remat: bool | int = False, **options: Any) -> None:
@@ -86,13 +35,29 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         super().__init__(*args, **options)
         self.remat = remat
 
-    def _prepare(self) -> Stack | None:
-        """The layers as the kernels have them; None where torch's own must serve."""
-        if self.bidirectional or self.proj_size:
-            return None
-        sizes = self.input_size, self.hidden_size, self.num_layers
-        self._stack = stack_of(self.mode, self.bias, *sizes, remat_steps(self.remat))
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _tails(self) -> tuple[int, ...]:
+        """The sizes of the states."""
+        tails = self.proj_size or self.hidden_size, self.hidden_size
+        return tails if self.mode == "LSTM" else tails[:1]
+
+    def _torchs(self) -> Torchs:
+        sizes = self.input_size, self.hidden_size, self.proj_size
+        return Torchs(self.mode, self.bias, *sizes, self.num_layers, self._directions)
+
+    def _whole(self) -> Stack:
+        """All layers of one direction in one stack."""
+        self._stack = stack_of(self._torchs(), remat_steps(self.remat))
         return self._stack
+
+    def _single(self) -> tuple[Stack, ...]:
+        """A stack for each layer and direction."""
+        self._stacks = stacks_of(self._torchs(), remat_steps(self.remat))
+        return self._stacks
 
     def _run(self, input: Any, hx: Any) -> Found | None:
         """The output and the final states; None where torch's own layer must serve, or refuse."""
@@ -105,7 +70,7 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         x, before, axes = input, hx, input.dim()
         if axes == 2:
             x = input.unsqueeze(1)
-            before = None if hx is None else [state.unsqueeze(1) for state in hx]
+            before = None if hx is None else _with_rows(hx)
         elif axes == 3 and self.batch_first:
             x = input.transpose(0, 1)
         is_served = axes in (2, 3) and self._gains(x)
@@ -125,7 +90,7 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         packing = Packing.of(input)
         try:
             before = hx if hx is None or order is None else [s.index_select(1, order) for s in hx]
-        except (AttributeError, IndexError, RuntimeError):  # torch has words for it
+        except (AttributeError, IndexError, RuntimeError, TypeError):  # torch has words for it
             return None
         found = self._found(packing.padded(data), before, packing)
         if found is None:
@@ -141,31 +106,33 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
     def _found(
         self, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None = None
     ) -> Found | None:
-        """The same for x (T, B, input_size) and states (layers, B, hidden_size)."""
-        stack = self._stack or self._prepare()
+        """The same for x (T, B, input_size) and states (layers * directions, B, size)."""
         steps, rows, width = x.shape
-        if stack is None or width != self.input_size or not steps or not rows:
+        if width != self.input_size or not steps or not rows:
             return None
-        if torch._C._is_any_autocast_enabled():
+        if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
-        given: Given = (x, *self._weights(), *(stack.no_states if hx is None else hx))
-        if len(given) != stack.count:
-            return None
-        if hx is not None:
-            whole = (self.num_layers, rows, self.hidden_size)
-            if any(type(state) not in PLAIN or state.shape != whole for state in hx):
-                return None
-        run: Any
+        run: Any = composite if is_transformed() else run_fused
         if packing is not None:
             run = functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
-        elif self._frozen is not None and not is_transformed():
+        elif self._frozen is not None and run is run_fused:
             run = functools.partial(run_fused, frozen=self._frozen)
-        else:
-            run = composite if is_transformed() else run_fused
-        if self.dropout and self.training and self.num_layers > 1:
-            return self._with_dropout(run, (steps, rows), given, packing)
+        if self.bidirectional or (self.dropout and self.training and self.num_layers > 1):
+            return self._by_layers(run, x, hx, packing)
+        stack = self._stack or self._whole()
+        given = (x, *self._weights(), *(stack.no_states if hx is None else hx))
+        if len(given) != stack.count:
+            return None
         found = run(stack, (steps, rows), given)
         return None if found is None else (found[0][0], found[1])
+
+    def _fits(self, hx: Any, rows: int) -> bool:
+        """Whether these are the states of so many sequences."""
+        count, sizes = self.num_layers * self._directions, self._tails
+        whole = [(count, rows, size) for size in sizes]
+        if not isinstance(hx, tuple | list) or len(hx) != len(whole):
+            return False
+        return all(type(s) in PLAIN and s.shape == shape for s, shape in zip(hx, whole))  # noqa: B905
 
     def _weights(self) -> list[Any]:
         parameters, flat = self._parameters, self._flat_weights
@@ -182,38 +149,44 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         return names
 
     def _pack(self, frozen: Frozen) -> None:
-        stack = self._stack or self._prepare()
-        if stack is not None:
-            pack(frozen, stack, (None, *self._weights(), *stack.no_states))
+        weights = iter(self._weights())
+        for stack in self._single() if self.bidirectional else (self._whole(),):
+            own = islice(weights, stack.first_state - 1)
+            pack(frozen, stack, (None, *own, *stack.no_states))
 
-    def _with_dropout(
-        self, run: Any, lead: Lead, given: Given, packing: Packing | None
+    def _by_layers(
+        self, run: Any, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None
     ) -> Found | None:
-        """Layer by layer, with dropout on the output of each but the last, drawn as torch does."""
-        finals = []
-        remat = remat_steps(self.remat)
-        below, weights, hx = given[0], iter(given[1:]), given[-len(KINDS[self.mode][2]) :]
-        for k in range(self.num_layers):
-            assert below is not None
-            one = stack_of(self.mode, self.bias, below.shape[2], self.hidden_size, 1, remat)
-            own = [next(weights) for _ in range(one.first_state - 1)]
-            before = [state if state is None else state[k : k + 1] for state in hx]
-            found = run(one, lead, (below, *own, *before))
+        """Layer by layer and direction by direction, with dropout between drawn as torch does."""
+        stacks, weights = self._stacks or self._single(), iter(self._weights())
+        directions, lead = self._directions, (x.shape[0], x.shape[1])
+        finals, outputs = [], [x]
+        for k, stack in enumerate(stacks):
+            if not k % directions:
+                below, outputs = self._between(outputs, packing, k > 0), []
+            before = stack.no_states if hx is None else [state[k : k + 1] for state in hx]
+            own = islice(weights, stack.first_state - 1)
+            seen = turned(below, packing) if k % directions else below
+            found = run(stack, lead, (seen, *own, *before))
             if found is None:
                 return None
-            (below,), final = found
+            ((output,), final) = found
+            outputs.append(turned(output, packing) if k % directions else output)
             finals.append(final)
-            if k + 1 < self.num_layers:
-                below = below if packing is None else packing.packed(below)
-                below = torch.nn.functional.dropout(below, self.dropout)
-                below = below if packing is None else packing.padded(below)
-        assert below is not None
-        return below, tuple(torch.cat(each) for each in zip(*finals, strict=True))
+        states = tuple(torch.cat(each) for each in zip(*finals, strict=True))
+        return _joined(outputs), states
+
+    def _between(self, outputs: list[Tensor], packing: Packing | None, is_inner: bool) -> Tensor:
+        """What the next layer reads of the outputs of both directions."""
+        below = _joined(outputs)
+        if not (is_inner and self.dropout and self.training):
+            return below
+        below = below if packing is None else packing.packed(below)
+        below = torch.nn.functional.dropout(below, self.dropout)
+        return below if packing is None else packing.padded(below)
 
     def explain(self) -> str:
         """Which code runs this layer in evaluation, and why not the compiled kernels."""
-        if self.bidirectional or self.proj_size:
-            return f"torch: {'bidirectional' if self.bidirectional else 'a projection'}"
         return explained(self._weights(), self.is_frozen)
 
     def extra_repr(self) -> str:
@@ -238,8 +211,19 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        state.pop("_stack", None)  # found again where the layer is loaded
+        for name in ("_stack", "_stacks"):  # found again where the layer is loaded
+            state.pop(name, None)
         return state
+
+
+def _joined(outputs: list[Tensor]) -> Tensor:
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+
+
+def _with_rows(hx: Any) -> Any:
+    """States without an axis of sequences as those of one; as they are where torch refuses them."""
+    is_known = isinstance(hx, tuple | list) and all(type(s) in PLAIN and s.dim() == 2 for s in hx)
+    return [state.unsqueeze(1) for state in hx] if is_known else ()
 
 
 class _OfOneState(_OnKernels):
@@ -262,8 +246,8 @@ class RNN(_OfOneState, torch.nn.RNN):
     >>> output.shape, h.shape
     (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    float16 and other devices are served by torch's own.
+    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
+    and other devices are served by torch's own.
     """
 
 
@@ -276,8 +260,8 @@ class GRU(_OfOneState, torch.nn.GRU):
     >>> output.shape, h.shape
     (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    float16 and other devices are served by torch's own.
+    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
+    and other devices are served by torch's own.
     """
 
 
@@ -292,8 +276,8 @@ class LSTM(_OnKernels, torch.nn.LSTM):
     >>> output.shape, h.shape, c.shape
     (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. Two directions,
-    projections, float16 and other devices are served by torch's own.
+    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
+    and other devices are served by torch's own.
     """
 
     def forward(self, input: Any, hx: Any = None) -> Any:

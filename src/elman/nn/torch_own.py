@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-OF_OURS = ("_stack", "_calls", "_frozen", "remat")  # what torch's own class knows nothing of
+# what torch's own class knows nothing of
+OF_OURS = ("_stack", "_stacks", "_calls", "_frozen", "remat")
 
 
 class OnTorchs(torch.nn.Module):

@@ -1,0 +1,104 @@
+"""torch's RNN, LSTM and GRU as the kernels have them: equations, and where torch's weights lie."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from elman.cell import Cell, published
+from elman.library import cells
+from elman.nn.layers import Layer, Place, Stack
+
+# torch's name of a kind: the cell of its equations, the gates as torch stacks them, the states
+KINDS = {
+    "RNN_TANH": ("rnn_torch", "h", ("h",)),
+    "RNN_RELU": ("rnn_torch", "h", ("h",)),
+    "GRU": ("gru_reset_after", "rzn", ("h",)),
+    "LSTM": ("lstm_torch", "ifgo", ("h", "c")),
+}
+WEIGHTS = ("W_i", "W_h", "b_i", "b_h")  # weight_ih, weight_hh, bias_ih, bias_hh; a gate's letter
+
+
+@functools.cache
+def equations(kind: str, bias: bool, projected: bool = False) -> Cell:
+    """The cell that torch documents for a kind, without its biases where it has none.
+
+    >>> equations("RNN_RELU", False)
+    Cell('h[t] = relu(W_ih @ x[t] + W_hh @ h[t-1])  # the new state', name='rnn_torch')
+    """
+    name, _, _ = KINDS[kind]
+    lines = [line for line in cells.text(name).splitlines() if not line.startswith("#")]
+    text = "\n".join(lines).strip()
+    text = text.replace("tanh", "relu") if kind == "RNN_RELU" else text
+    text = text if bias else re.sub(r" \+ b_\w+", "", text)
+    if projected:  # the memory has a size of its own, and what recurs is a projection of it
+        text = "c: cell\n" + re.sub(r"(?m)^h\[t\] = (.*?)(?=  #|$)", r"h[t] = W_hr @ (\1)", text)
+    return published(text, name)
+
+
+@dataclass(frozen=True)
+class Torchs:
+    """What torch's constructor is told that the shapes of the weights depend on."""
+
+    kind: str
+    bias: bool
+    input_size: int
+    hidden_size: int
+    proj_size: int = 0
+    num_layers: int = 1
+    directions: int = 1
+
+    @property
+    def weights(self) -> int:
+        """How many weights a layer has in each direction."""
+        return (4 if self.bias else 2) + bool(self.proj_size)
+
+    @property
+    def tails(self) -> tuple[int, ...]:
+        """The sizes of the states."""
+        return (self.proj_size or self.hidden_size, self.hidden_size)[: len(KINDS[self.kind][2])]
+
+    def layer(self, k: int, remat: int | None) -> Layer:
+        """Layer `k` of one direction."""
+        cell = equations(self.kind, self.bias, bool(self.proj_size)).typed.cell
+        _, _, states = KINDS[self.kind]
+        below = self.tails[0] * self.directions if k else self.input_size
+        sizes = {"input": below, "hidden": self.tails[0]}
+        sizes |= {"cell": self.hidden_size} if self.proj_size else {}
+        return Layer(cell, sizes, ("x", *self.places(0)), states, remat)
+
+    def places(self, first: int) -> Mapping[str, Place]:
+        """Where the weights of a layer lie, of which torch's first is the tensor `first`."""
+        letters, gates = WEIGHTS if self.bias else WEIGHTS[:2], KINDS[self.kind][1]
+        own = {
+            letter + gate: Place(first + j, row * self.hidden_size)
+            for j, letter in enumerate(letters)
+            for row, gate in enumerate(gates)
+        }
+        return own | ({"W_hr": Place(first + len(letters))} if self.proj_size else {})
+
+
+@functools.lru_cache(maxsize=64)
+def stack_of(torchs: Torchs, remat: int | None = None) -> Stack:
+    """Layers of one direction: their tensors are x, the weights in torch's order, the states."""
+    layers, places = [], []
+    for k in range(torchs.num_layers):
+        own = torchs.places(1 + k * torchs.weights)
+        layers.append(torchs.layer(k, remat))
+        places.append(own if k else {"x": Place(0), **own})
+    count = 1 + torchs.num_layers * torchs.weights + len(torchs.tails)
+    return Stack(tuple(layers), tuple(places), count, "x")
+
+
+@functools.lru_cache(maxsize=64)
+def stacks_of(torchs: Torchs, remat: int | None = None) -> tuple[Stack, ...]:
+    """One stack for each layer and direction; none is another, for each has packed weights."""
+    count = 1 + torchs.weights + len(torchs.tails)
+    places = {"x": Place(0), **torchs.places(1)}
+    return tuple(
+        Stack((torchs.layer(k, remat),), (places,), count, "x")
+        for k in range(torchs.num_layers)
+        for _ in range(torchs.directions)
+    )
