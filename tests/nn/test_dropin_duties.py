@@ -618,7 +618,6 @@ NO_RULE = "torch has no batching rule for its own kernels"
 IN_PLACE = "torch's own step writes in place to what has no batch axis of vmap"
 FAILS = {
     ("skip_init", "layers", "torch"): HIDES,
-    ("skip_init", "layers", "elman"): HIDES,
     ("exported_for_any_length", "layers", "torch"): UNROLLS,
     ("exported_for_any_length", "layers", "elman"): UNROLLS,
     ("compiled_whole", "layers", "torch"): BREAKS,

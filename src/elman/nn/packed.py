@@ -26,6 +26,11 @@ class Packing:
         """That of a packed sequence."""
         return Packing(packed.batch_sizes.numpy())
 
+    def is_of(self, data: Tensor) -> bool:
+        """Whether these are the numbers of sequences of this data."""
+        falls = bool((self.sizes[1:] <= self.sizes[:-1]).all()) and bool(self.sizes[-1] > 0)
+        return falls and int(self.sizes.sum()) == len(data)
+
     @property
     def lead(self) -> Lead:
         """The number of steps and of sequences."""

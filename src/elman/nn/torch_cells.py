@@ -15,7 +15,7 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, why_not_now
 from elman.nn.kernels import PLANS, StackKernels, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
-from elman.nn.torch_own import OnTorchs, served
+from elman.nn.torch_own import OnTorchs, refusing, served
 from elman.nn.torch_stacks import KINDS, Torchs, stack_of
 
 States: TypeAlias = tuple[Tensor, ...]
@@ -256,6 +256,7 @@ def _with_lead(tensor: Tensor | None, lead: Lead) -> Tensor | None:
     return None if tensor is None else tensor.reshape(*lead, -1)
 
 
+@refusing({})
 class RNNCell(_OnKernels, torch.nn.RNNCell):
     """`torch.nn.RNNCell` on compiled kernels: its arguments, weights, results and errors.
 
@@ -285,11 +286,15 @@ class RNNCell(_OnKernels, torch.nn.RNNCell):
             own = OWN_STEPS.get(self.nonlinearity)
             if not self._gains(input.shape[0]) and own is not None and not is_transformed():
                 weights = self._weights()  # without torch's way to them, which takes longer
-                return own(input, hx, *(weights if self.bias else (*weights, None, None)))
+                try:
+                    return own(input, hx, *(weights if self.bias else (*weights, None, None)))
+                except RuntimeError:
+                    return served(super().forward, input, hx)
         found = self._run(input, None if hx is None else (hx,))
         return served(super().forward, input, hx) if found is None else found[0]
 
 
+@refusing({})
 class GRUCell(_OnKernels, torch.nn.GRUCell):
     """`torch.nn.GRUCell` on compiled kernels: its arguments, weights, results and errors.
 
@@ -310,6 +315,7 @@ class GRUCell(_OnKernels, torch.nn.GRUCell):
         return served(super().forward, input, hx) if found is None else found[0]
 
 
+@refusing({})
 class LSTMCell(_OnKernels, torch.nn.LSTMCell):
     """`torch.nn.LSTMCell` on compiled kernels: its arguments, weights, results and errors.
 

@@ -16,10 +16,11 @@ from elman.nn.given import remat_steps
 from elman.nn.layers import Stack
 from elman.nn.packed import Packing, turned
 from elman.nn.piled import run_packed
-from elman.nn.torch_own import OnTorchs, served
+from elman.nn.torch_own import OnTorchs, refusing, served
 from elman.nn.torch_stacks import Torchs, stack_of, stacks_of
 
 Tensor: TypeAlias = torch.Tensor
+OPTIONS: dict[str, Any] = {"remat": False}  # what torch's constructors do not take
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
 
 
@@ -88,9 +89,11 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         if why_not((data, *self._weights())) is not None or data.dim() != 2 or not len(data):
             return None
         packing = Packing.of(input)
+        if not packing.is_of(data):  # torch has words for it
+            return None
         try:
             before = hx if hx is None or order is None else [s.index_select(1, order) for s in hx]
-        except (AttributeError, IndexError, RuntimeError, TypeError):  # torch has words for it
+        except (AttributeError, IndexError, RuntimeError, TypeError):  # for this too
             return None
         found = self._found(packing.padded(data), before, packing)
         if found is None:
@@ -237,6 +240,7 @@ class _OfOneState(_OnKernels):
         return found[0], found[1][0]
 
 
+@refusing(OPTIONS)
 class RNN(_OfOneState, torch.nn.RNN):
     """`torch.nn.RNN` on compiled kernels: its arguments, weights, results and errors.
 
@@ -251,6 +255,7 @@ class RNN(_OfOneState, torch.nn.RNN):
     """
 
 
+@refusing(OPTIONS)
 class GRU(_OfOneState, torch.nn.GRU):
     """`torch.nn.GRU` on compiled kernels: its arguments, weights, results and errors.
 
@@ -265,6 +270,7 @@ class GRU(_OfOneState, torch.nn.GRU):
     """
 
 
+@refusing(OPTIONS)
 class LSTM(_OnKernels, torch.nn.LSTM):
     """`torch.nn.LSTM` on compiled kernels: its arguments, weights, results and errors.
 

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch.fx import Proxy
 
+from elman.errors import ElmanError
+from elman.nn.refused import refused, torchs_own
+from elman.nn.refused_making import refused_making, signature
+
+Class = TypeVar("Class", bound=type[torch.nn.Module])
 # what torch's own class knows nothing of
 OF_OURS = ("_stack", "_stacks", "_calls", "_frozen", "remat")
+
+
+def refusing(more: Mapping[str, Any]) -> Callable[[Class], Class]:
+    """A drop-in whose constructor says what is wrong with its arguments; `more` torch lacks."""
+
+    def changed(cls: Class) -> Class:
+        make: Any = cls.__init__
+
+        @functools.wraps(make)
+        def init(self: Any, *args: Any, **named: Any) -> None:
+            try:
+                make(self, *args, **named)
+            except ElmanError:
+                raise
+            except Exception as problem:
+                found = refused_making(cls.__name__, args, named, more, problem)
+                if found is None:
+                    raise
+                raise found from problem
+
+        init.__signature__ = signature(cls.__name__, more)  # type: ignore[attr-defined]
+        cls.__init__ = init  # type: ignore[misc]
+        return cls
+
+    return changed
 
 
 class OnTorchs(torch.nn.Module):
@@ -17,7 +48,7 @@ class OnTorchs(torch.nn.Module):
 
     def __prepare_scriptable__(self) -> torch.nn.Module:
         """What torch.jit.script compiles in its place: torch's own class on these weights."""
-        own: Any = next(c for c in type(self).__mro__ if c.__module__ == "torch.nn.modules.rnn")
+        own = torchs_own(self)
         plain: torch.nn.Module = own.__new__(own)
         plain.__dict__.update({k: v for k, v in self.__dict__.items() if k not in OF_OURS})
         return plain
@@ -29,8 +60,18 @@ def served(forward: Callable[..., Any], input: Any, hx: Any) -> Any:
     torch.fx knows by their package which modules to leave whole.
     """
     if not isinstance(input, Proxy):
-        return forward(input, hx)
+        return forward(input, hx) if torch.compiler.is_compiling() else _tried(forward, input, hx)
     module: Any = forward.__self__  # type: ignore[attr-defined]
     given = (input,) if hx is None else (input, hx)
     tracer = input.tracer
     return tracer.create_proxy("call_module", tracer.path_of_module(module), given, {})
+
+
+def _tried(forward: Callable[..., Any], input: Any, hx: Any) -> Any:
+    try:
+        return forward(input, hx)
+    except Exception as problem:
+        found = refused(forward.__self__, input, hx, problem)  # type: ignore[attr-defined]
+        if found is None:
+            raise
+        raise found from problem
