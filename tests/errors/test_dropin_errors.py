@@ -119,6 +119,23 @@ MISTAKES = {
     "E237_cell": lambda nn: with_weight(nn.LSTMCell(3, 5), "weight_ih", 20, 4)(row),
 }
 
+# what torch's layers have not, so that torch says nothing
+OF_OURS = {
+    "E234_sizes": lambda nn: nn.LSTM(3, [5, 6], num_layers=3),
+    "E234_sizes_projected": lambda nn: nn.LSTM(3, [5, 6], proj_size=2),
+    "E234_packed": lambda nn: nn.GRU(3, 5)(packed(3, 2), lengths=[2, 2, 1]),
+    "E549_script": lambda nn: torch.jit.script(nn.GRU(3, 5, residual=True, num_layers=2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize("name", OF_OURS)
+def test_the_message_to_an_option_is_the_golden_one(name):
+    with pytest.raises(ElmanError) as caught:
+        OF_OURS[name](elman.nn)
+    assert_golden(FOLDER / f"{name}.txt", f"{caught.value}\n")
+    assert f"[{name[:4]}]" in str(caught.value)
+
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_message_is_the_golden_one(name):
@@ -137,7 +154,7 @@ def test_the_message_is_the_golden_one(name):
 
 
 def test_every_golden_text_has_a_mistake():
-    assert {path.stem for path in FOLDER.glob("*.txt")} == set(MISTAKES)
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {*MISTAKES, *OF_OURS}
 
 
 def test_other_errors_stay_as_they_are():

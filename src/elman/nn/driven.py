@@ -228,11 +228,11 @@ def _size_recurrent(layer: Any) -> int:
 def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
     _no_inputs(layer, inputs)
     if lengths is None:
-        output, after = layer(x.transpose(0, 1) if layer.batch_first else x, state)
+        output, after, *_ = layer(x.transpose(0, 1) if layer.batch_first else x, state)
         return (output.transpose(0, 1) if layer.batch_first else output), after
     kept = torch.as_tensor(lengths).cpu()
     packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)
-    output, after = layer(packed, state)
+    output, after, *_ = layer(packed, state)
     output, _ = pad_packed_sequence(output, total_length=len(x))
     if kept.min() > 0:
         return output, after
@@ -256,6 +256,8 @@ def _shapes_torch(layer: Any) -> Shapes:
 
 
 def _size_torch(layer: Any) -> int:
+    if hasattr(layer, "output_size"):  # a drop-in with more than torch's has
+        return int(layer.output_size)
     return (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
 
 

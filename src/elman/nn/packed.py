@@ -57,13 +57,6 @@ class Packing:
         """The same as what a layer is told of lengths."""
         return Masks(self.lead[0], torch.from_numpy(self.lengths), None, self.lengths)
 
-    @functools.cached_property
-    def back(self) -> Tensor:
-        """Where among the T * B places the values lie that each has in the other direction."""
-        steps, rows = np.arange(self.lead[0])[:, None], np.arange(self.lead[1])
-        other = np.where(steps < self.lengths, self.lengths - 1 - steps, steps)
-        return torch.from_numpy((other * self.lead[1] + rows).reshape(-1))
-
     def padded(self, data: Tensor) -> Tensor:
         """(T, B, ...), 0 behind the end of each sequence."""
         found: Tensor = _Padded.apply(data, self)
@@ -73,26 +66,6 @@ class Packing:
         """The data of (T, B, ...)."""
         found: Tensor = _Packed.apply(whole, self)
         return found
-
-
-def turned(whole: Tensor, packing: Packing | None) -> Tensor:
-    """(T, B, ...) from the last step to the first, each sequence within its length."""
-    if packing is None:
-        return whole.flip(0)
-    found: Tensor = _Turned.apply(whole, packing)
-    return found
-
-
-class _Turned(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, whole: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
-        ctx.packing = packing
-        flat = whole.reshape(-1, *whole.shape[2:])
-        return flat.index_select(0, packing.back).view(whole.shape)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        return _Turned.apply(grad, ctx.packing), None  # twice is as it was
 
 
 class _Padded(torch.autograd.Function):

@@ -27,12 +27,14 @@ def torchs_own(module: torch.nn.Module) -> Any:
 
 def refused(layer: Any, input: Any, hx: Any, problem: Exception) -> ElmanError | None:
     """What is wrong with a call that ended in torch's error; None where nothing is seen to be."""
+    found = diagnosed(layer, input, hx)
+    return None if found is None else in_torchs_words(found, problem)
+
+
+def diagnosed(layer: Any, input: Any, hx: Any) -> ElmanError | None:
+    """What is wrong with a call; None where nothing is seen to be."""
     call = Refused(layer, input, hx)
-    for check in CHECKS:
-        found = check(call)
-        if found is not None:
-            return in_torchs_words(found, problem)
-    return None
+    return next((found for check in CHECKS if (found := check(call)) is not None), None)
 
 
 def in_torchs_words(error: ElmanError, problem: Exception) -> ElmanError:

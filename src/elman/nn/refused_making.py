@@ -35,6 +35,15 @@ DEFAULTS = {
     "dtype": None,
 }
 
+OPTIONS: dict[str, Any] = {  # of layers, by name alone: what torch's do not take
+    "return_states": (),
+    "learn_initial_state": False,
+    "residual": False,
+    "layer_norm": False,
+    "skip_input": False,
+    "remat": False,
+}
+
 
 def signature(kind: str, more: Named) -> inspect.Signature:
     """What help() and tools see of a constructor; `more` are arguments that torch lacks."""

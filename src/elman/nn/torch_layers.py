@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -14,27 +14,28 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
 from elman.nn.given import remat_steps
 from elman.nn.layers import Stack
-from elman.nn.packed import Packing, turned
+from elman.nn.masked import Marks
+from elman.nn.packed import Packing
+from elman.nn.passage import Passage, Turn
 from elman.nn.piled import run_packed
+from elman.nn.refused_making import OPTIONS
+from elman.nn.torch_options import WithOptions
 from elman.nn.torch_own import OnTorchs, refusing, served
 from elman.nn.torch_stacks import Torchs, stack_of, stacks_of
 
 Tensor: TypeAlias = torch.Tensor
-OPTIONS: dict[str, Any] = {"remat": False}  # what torch's constructors do not take
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
 
 
-class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
+class NotServed(Exception):
+    """The kernels cannot serve these tensors."""
+
+
+class _OnKernels(CanFreeze, OnTorchs, WithOptions):
     """What lets a layer of torch's run on compiled kernels wherever they can serve."""
 
     _stack: Stack | None = None
     _stacks: tuple[Stack, ...] = ()
-    remat: bool | int = False
-
-    def __init__(self, *args: Any, remat: bool | int = False, **options: Any) -> None:
-        remat_steps(remat)
-        super().__init__(*args, **options)
-        self.remat = remat
 
     @property
     def _directions(self) -> int:
@@ -152,6 +153,8 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
         return names
 
     def _pack(self, frozen: Frozen) -> None:
+        if self.is_more:
+            return
         weights = iter(self._weights())
         for stack in self._single() if self.bidirectional else (self._whole(),):
             own = islice(weights, stack.first_state - 1)
@@ -160,33 +163,41 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
     def _by_layers(
         self, run: Any, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None
     ) -> Found | None:
-        """Layer by layer and direction by direction, with dropout between drawn as torch does."""
-        stacks, weights = self._stacks or self._single(), iter(self._weights())
+        """Layer by layer, each direction in a call of its own."""
         directions, lead = self._directions, (x.shape[0], x.shape[1])
-        finals, outputs = [], [x]
-        for k, stack in enumerate(stacks):
-            if not k % directions:
-                below, outputs = self._between(outputs, packing, k > 0), []
-            before = stack.no_states if hx is None else [state[k : k + 1] for state in hx]
-            own = islice(weights, stack.first_state - 1)
-            seen = turned(below, packing) if k % directions else below
-            found = run(stack, lead, (seen, *own, *before))
-            if found is None:
-                return None
-            ((output,), final) = found
-            outputs.append(turned(output, packing) if k % directions else output)
-            finals.append(final)
-        states = tuple(torch.cat(each) for each in zip(*finals, strict=True))
-        return _joined(outputs), states
+        is_ragged = packing is not None and self.bidirectional
+        turn = Turn.of(lead, packing.masks() if packing is not None and is_ragged else None)
+        finals: list[tuple[Tensor, ...]] = []
 
-    def _between(self, outputs: list[Tensor], packing: Packing | None, is_inner: bool) -> Tensor:
-        """What the next layer reads of the outputs of both directions."""
-        below = _joined(outputs)
-        if not (is_inner and self.dropout and self.training):
-            return below
-        below = below if packing is None else packing.packed(below)
-        below = torch.nn.functional.dropout(below, self.dropout)
-        return below if packing is None else packing.padded(below)
+        def way(k: int, stack: Stack, own: Sequence[Tensor], below: Tensor) -> tuple[Tensor]:
+            before = stack.no_states if hx is None else [state[k : k + 1] for state in hx]
+            read = turn(below) if k % directions else below
+            found = run(stack, lead, (read, *own, *before))
+            if found is None:
+                raise NotServed
+            (output,), final = found
+            finals.append(final)
+            return (turn(output) if k % directions else output,)
+
+        weights, ways = iter(self._weights()), []
+        for k, stack in enumerate(self._stacks or self._single()):
+            own = tuple(islice(weights, stack.first_state - 1))
+            ways.append(functools.partial(way, k, stack, own))
+        layers = [ways[k : k + directions] for k in range(0, len(ways), directions)]
+        try:
+            (output,) = Passage().through(x, layers, self._drop(packing))
+        except NotServed:
+            return None
+        return output, tuple(torch.cat(each) for each in zip(*finals, strict=True))
+
+    def _drop(self, packing: Packing | None) -> Callable[[Tensor], Tensor] | None:
+        """Dropout between layers, drawn as torch draws it: for no step behind an end."""
+        if not (self.dropout and self.training):
+            return None
+        drop = functools.partial(torch.nn.functional.dropout, p=self.dropout)
+        if packing is None:
+            return drop
+        return lambda below: packing.padded(drop(packing.packed(below)))
 
     def explain(self) -> str:
         """Which code runs this layer in evaluation, and why not the compiled kernels."""
@@ -195,7 +206,8 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
     def extra_repr(self) -> str:
         """The arguments, as torch's layer shows them."""
         words: str = super().extra_repr()
-        return f"{words}, remat={self.remat}" if self.remat else words
+        own = {name: getattr(self, name) for name in OPTIONS}
+        return ", ".join([words, *(f"{n}={v}" for n, v in own.items() if v != OPTIONS[n])])
 
     def _gains(self, x: Tensor) -> bool:
         """Whether the kernels are quicker than torch's own, which needs no weights packed.
@@ -214,13 +226,9 @@ class _OnKernels(CanFreeze, OnTorchs, torch.nn.RNNBase):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        for name in ("_stack", "_stacks"):  # found again where the layer is loaded
+        for name in ("_stack", "_stacks", "_within"):  # found again where the layer is loaded
             state.pop(name, None)
         return state
-
-
-def _joined(outputs: list[Tensor]) -> Tensor:
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
 
 
 def _with_rows(hx: Any) -> Any:
@@ -232,8 +240,10 @@ def _with_rows(hx: Any) -> Any:
 class _OfOneState(_OnKernels):
     """A layer whose cell has one state, which stands alone."""
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Output of every step, and the final state (layers, B, hidden_size)."""
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
+        if self.is_more or lengths is not None or reset is not None:
+            return self._with_more(input, hx, Marks(lengths, reset))
         found = self._run(input, None if hx is None else (hx,))
         if found is None:
             return served(super().forward, input, hx)
@@ -250,8 +260,7 @@ class RNN(_OfOneState, torch.nn.RNN):
     >>> output.shape, h.shape
     (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
-    and other devices are served by torch's own.
+    By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
 
 
@@ -265,8 +274,7 @@ class GRU(_OfOneState, torch.nn.GRU):
     >>> output.shape, h.shape
     (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
-    and other devices are served by torch's own.
+    By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
 
 
@@ -282,11 +290,21 @@ class LSTM(_OnKernels, torch.nn.LSTM):
     >>> output.shape, h.shape, c.shape
     (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
 
-    With `remat` the backward pass runs blocks of time again, as in `Recurrent`. float16
-    and other devices are served by torch's own.
+    By name it takes what torch's lacks, each as in `Recurrent`: a list for `hidden_size`,
+    `return_states`, `learn_initial_state`, `residual`, `layer_norm`, `skip_input`, `remat`; and of
+    a call `lengths` and `reset`. docs/dropins.md describes them.
+
+    >>> layer = LSTM(3, [5, 6], bidirectional=True, return_states=("f",))
+    >>> output, (h, c), seen = layer(torch.zeros(7, 4, 3), lengths=[7, 2, 5, 0])
+    >>> output.shape, h[0].shape, seen["f"][1].shape
+    (torch.Size([7, 4, 12]), torch.Size([2, 4, 5]), torch.Size([2, 7, 4, 6]))
+
+    float16 and other devices are served by torch's own.
     """
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Output of every step, and the final states (layers, B, hidden_size)."""
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Output of every step, and the final states (layers * directions, B, size)."""
+        if self.is_more or lengths is not None or reset is not None:
+            return self._with_more(input, hx, Marks(lengths, reset))
         found = self._run(input, hx)
         return served(super().forward, input, hx) if found is None else found

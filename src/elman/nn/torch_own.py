@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import torch
 from torch.fx import Proxy
 
-from elman.errors import ElmanError
+from elman.errors import BackendProblem, ElmanError
 from elman.nn.refused import refused, torchs_own
-from elman.nn.refused_making import refused_making, signature
+from elman.nn.refused_making import OPTIONS, refused_making, signature
 
 Class = TypeVar("Class", bound=type[torch.nn.Module])
 # what torch's own class knows nothing of
-OF_OURS = ("_stack", "_stacks", "_calls", "_frozen", "remat")
+OF_OURS = {"_stack", "_stacks", "_calls", "_frozen", "_within", *OPTIONS}
 
 
 def refusing(more: Mapping[str, Any]) -> Callable[[Class], Class]:
@@ -49,22 +49,30 @@ class OnTorchs(torch.nn.Module):
     def __prepare_scriptable__(self) -> torch.nn.Module:
         """What torch.jit.script compiles in its place: torch's own class on these weights."""
         own = torchs_own(self)
+        if getattr(self, "is_more", False):
+            raise BackendProblem(
+                "E549",
+                f"torch.jit.script knows torch's {own.__name__} alone, not {self}",
+                fix="Trace the model: torch.jit.trace(model, x).",
+            )
         plain: torch.nn.Module = own.__new__(own)
         plain.__dict__.update({k: v for k, v in self.__dict__.items() if k not in OF_OURS})
         return plain
 
 
 def served(forward: Callable[..., Any], input: Any, hx: Any) -> Any:
-    """What torch's own forward gives; in a graph of torch.fx the module, as torch's own is there.
-
-    torch.fx knows by their package which modules to leave whole.
-    """
+    """What torch's own forward gives."""
     if not isinstance(input, Proxy):
         return forward(input, hx) if torch.compiler.is_compiling() else _tried(forward, input, hx)
-    module: Any = forward.__self__  # type: ignore[attr-defined]
+    return whole(forward.__self__, input, hx)  # type: ignore[attr-defined]
+
+
+def whole(module: Any, input: Proxy, hx: Any, **named: Any) -> Any:
+    """The module in a graph of torch.fx, which knows torch's own by their package."""
     given = (input,) if hx is None else (input, hx)
+    said = {name: value for name, value in named.items() if value is not None}
     tracer = input.tracer
-    return tracer.create_proxy("call_module", tracer.path_of_module(module), given, {})
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), given, said)
 
 
 def _tried(forward: Callable[..., Any], input: Any, hx: Any) -> Any:

@@ -1,0 +1,262 @@
+"""What torch's layers lack: their equations run as a `Recurrent` on the weights that torch has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch.fx import Proxy
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.errors import ElmanError, ShapeProblem
+from elman.nn.driven import map_state
+from elman.nn.given import remat_steps
+from elman.nn.layers import Tensor
+from elman.nn.masked import Marks
+from elman.nn.packed import Packing
+from elman.nn.passage import Passage
+from elman.nn.recurrent import Recurrent
+from elman.nn.refused import diagnosed
+from elman.nn.refused_making import OPTIONS
+from elman.nn.torch_own import whole
+from elman.nn.torch_stacks import KINDS, WEIGHTS, equations
+
+Named: TypeAlias = Mapping[str, Any]
+
+ALIKE = {"remat"}  # with which the layer computes what torch's does
+
+
+class Within(Recurrent):
+    """The equations of a layer of torch's, on weights that are given with each call."""
+
+    given: Named
+    norms: Sequence[torch.nn.Module] = ()
+
+    def on(self, weights: Named, norms: Sequence[torch.nn.Module], training: bool) -> Within:
+        """The same on these weights."""
+        found = object.__new__(Within)
+        found.__dict__.update(self.__dict__)
+        found.__dict__.update(given=weights, norms=norms, training=training)
+        return found
+
+    def _array(self, name: str) -> Tensor:
+        found: Tensor = self.given[name] if name in self.given else self._constant(name)
+        return found
+
+    def _constant(self, name: str) -> Tensor:
+        like = next(iter(self.given.values()))
+        return self._buffers[name].to(like.device, like.dtype)  # type: ignore[union-attr]
+
+    def _dtype(self) -> torch.dtype | None:
+        found: torch.dtype = next(iter(self.given.values())).dtype
+        return found
+
+    @property
+    def _passage(self) -> Passage:
+        return Passage(self.norms, self.residual)
+
+
+class WithOptions(torch.nn.RNNBase):
+    """A layer of torch's that may be told more than torch's."""
+
+    hidden_size: Any  # a number, or one for each layer
+    _within: Within | None = None
+    is_more = False  # whether torch's own layer computes something else
+    return_states: Sequence[str] = ()
+    learn_initial_state = residual = layer_norm = skip_input = False
+    remat: bool | int = False
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        options = {name: named.pop(name, default) for name, default in OPTIONS.items()}
+        remat_steps(options["remat"])
+        args, named, sizes = _of_one_size(args, named)
+        super().__init__(*args, **named)
+        told = {name: given for name, given in options.items() if given != OPTIONS[name]}
+        self.__dict__.update(told)
+        if sizes is not None or told.keys() - ALIKE:
+            self._become_more(sizes)
+
+    def _become_more(self, sizes: tuple[int, ...] | None) -> None:
+        """All that torch's layer has not."""
+        self.is_more = True
+        if sizes is not None:
+            self._resize(sizes)
+        within = self._made()
+        self._adopt(within)
+        self.return_states, self.output_size = within.return_states, within.output_size
+        if sizes is not None:
+            self.reset_parameters()
+
+    def _resize(self, sizes: tuple[int, ...]) -> None:
+        """Weights of layers of several sizes, in torch's order."""
+        self.hidden_size = sizes
+        gates, directions = len(KINDS[self.mode][1]), 2 if self.bidirectional else 1
+        for name in self._flat_weights_names:
+            kind, _, layer = name.partition("_l")
+            k = int(layer.removesuffix("_reverse"))
+            below = sizes[k - 1] * directions if k else self.input_size
+            width = {"weight_ih": (below,), "weight_hh": (sizes[k],)}.get(kind, ())
+            own = getattr(self, name).new_empty((gates * sizes[k], *width))
+            setattr(self, name, torch.nn.Parameter(own))
+        self._init_flat_weights()
+
+    def reset_parameters(self) -> None:
+        """As torch's own; a learned initial state is 0, and a normalisation does nothing."""
+        if not self.is_more:
+            return super().reset_parameters()
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        each = len(weights) // self.num_layers
+        for k, weight in enumerate(weights):
+            bound = self._sizes[k // each] ** -0.5
+            torch.nn.init.uniform_(weight, -bound, bound)
+        for name, parameter in self._parameters.items():
+            if name not in self._flat_weights_names and parameter is not None:
+                torch.nn.init.zeros_(parameter)
+        for norm in self._norms():
+            norm.reset_parameters()  # type: ignore[operator]
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """The hidden size of each layer."""
+        given: Any = self.hidden_size
+        return (given,) * self.num_layers if isinstance(given, int) else given
+
+    def _norms(self) -> list[torch.nn.Module]:
+        count = self.num_layers if self.layer_norm else 0
+        return [getattr(self, f"norm_l{k}") for k in range(count)]
+
+    def _made(self) -> Within:
+        """The layer as a `Recurrent`; its weights are shapes alone."""
+        cell = equations(self.mode, self.bias, bool(self.proj_size))
+        hidden: Any = self.proj_size or self.hidden_size
+        is_more = {n: getattr(self, n) for n in OPTIONS}
+        made = Within(
+            cell,
+            self.input_size,
+            hidden,
+            self.num_layers,
+            sizes={"cell": self.hidden_size} if self.proj_size else None,
+            batch_first=self.batch_first,
+            dropout=self.dropout if self.num_layers > 1 else 0.0,
+            bidirectional=bool(self.bidirectional),
+            device="meta",
+            dtype=torch.float64,
+            **is_more,
+        )
+        self.__dict__["_within"] = made  # no module of this one: it has no weights
+        return made
+
+    def _adopt(self, within: Within) -> None:
+        """The weights that torch's layer has not: learned initial states, and normalisations."""
+        like: Tensor = getattr(self, self._flat_weights_names[0])
+        own = {name for names in self._places().values() for name in names}
+        for name, parameter in within._parameters.items():
+            if parameter is not None and name not in own:
+                self.register_parameter(name, torch.nn.Parameter(like.new_zeros(parameter.shape)))
+        for name, norm in within._modules.items():
+            assert isinstance(norm, torch.nn.LayerNorm)
+            made = torch.nn.LayerNorm(norm.normalized_shape, device=like.device, dtype=like.dtype)
+            self.add_module(name, made)
+
+    def _places(self) -> dict[str, list[str]]:
+        """Of each weight of torch's, what its rows are called in the equations."""
+        gates = KINDS[self.mode][1]
+        letters = dict(zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), WEIGHTS, strict=True))
+        found = {}
+        for name in self._flat_weights_names:
+            kind, _, layer = name.partition("_l")
+            rows = [letters[kind] + gate for gate in gates] if kind in letters else ["W_hr"]
+            found[name] = [f"{row}_l{layer}" for row in rows]
+        return found
+
+    def _now(self) -> Within:
+        """The layer as a `Recurrent` on the weights of now."""
+        weights: dict[str, Tensor] = {}
+        for name, rows in self._places().items():
+            whole: Tensor = getattr(self, name)
+            weights |= zip(rows, whole.chunk(len(rows)), strict=True)
+        others = (name for name in self._parameters if name not in self._flat_weights_names)
+        weights |= {name: getattr(self, name) for name in others}
+        return (self._within or self._made()).on(weights, self._norms(), self.training)
+
+    def _with_more(self, input: Any, hx: Any, marks: Marks) -> Any:
+        """What forward gives; one state stands alone."""
+        if isinstance(input, Proxy):
+            return whole(self, input, hx, lengths=marks.lengths, reset=marks.reset)
+        is_alone = self.mode != "LSTM"
+        before = (hx,) if is_alone and hx is not None else hx
+        output, after, *seen = self._run_more(input, before, marks)
+        return output, after[0] if is_alone else after, *seen
+
+    def _run_more(self, input: Any, hx: Any, marks: Marks) -> tuple[Any, ...]:
+        """Output, the final states, and what is to be seen of every step."""
+        names = KINDS[self.mode][2]
+        try:
+            if isinstance(input, PackedSequence):
+                return self._run_more_packed(input, hx, marks)
+            state = None if hx is None else dict(zip(names, hx, strict=True))
+            found = self._now()._run(input, state, {}, self.batch_first, marks)
+        except (ElmanError, TypeError, ValueError):
+            problem = self._diagnosed(input, hx)
+            if problem is None:
+                raise
+            raise problem from None
+        output, after, *seen = found
+        return output, tuple(after[name] for name in names), *seen
+
+    def _diagnosed(self, input: Any, hx: Any) -> ElmanError | None:
+        if not isinstance(self.hidden_size, int):
+            return None
+        return diagnosed(self, input, hx if self.mode == "LSTM" or hx is None else hx[0])
+
+    def _run_more_packed(self, input: PackedSequence, hx: Any, marks: Marks) -> tuple[Any, ...]:
+        if marks.is_said:
+            raise ShapeProblem(
+                "E234",
+                "a packed sequence with lengths or reset",
+                rule="It is packed by its lengths.",
+                fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
+            )
+        packing, names, order = Packing.of(input), KINDS[self.mode][2], input.sorted_indices
+        if order is not None and hx is not None:
+            hx = map_state(hx, lambda each: each.index_select(1, order))
+        state = None if hx is None else dict(zip(names, hx, strict=True))
+        lengths = Marks(torch.from_numpy(packing.lengths))
+        padded = packing.padded(input.data)
+        output, after, *seen = self._now()._run(padded, state, {}, False, lengths)
+        states = tuple(after[name] for name in names)
+        back = input.unsorted_indices
+        if back is not None:
+            states = map_state(states, lambda each: each.index_select(1, back))
+            seen = [map_state(each, lambda one: one.index_select(2, back)) for each in seen]
+        data = packing.packed(output)
+        return PackedSequence(data, input.batch_sizes, order, back), states, *seen
+
+
+def _of_one_size(
+    args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...] | None]:
+    """The arguments for torch's constructor; the sizes of the layers, where a list gives them."""
+    given = args[1] if len(args) > 1 else named.get("hidden_size")
+    if not isinstance(given, list | tuple) or not given:
+        return args, named, None
+    layers = args[2] if len(args) > 2 else named.get("num_layers", len(given))
+    if layers != len(given) or not all(isinstance(s, int) and s > 0 for s in given):
+        raise ShapeProblem(
+            "E234",
+            f"hidden_size={given!r}, and there are {layers} layers",
+            rule="A list has a whole number, 1 or more, for each layer.",
+            fix=f"As in hidden_size={[64] * (layers if isinstance(layers, int) else 2)}.",
+        )
+    if named.get("proj_size"):
+        raise ShapeProblem(
+            "E234",
+            f"hidden_size={given!r} with proj_size={named['proj_size']!r}",
+            rule="A projection has one size in all layers.",
+            fix="Pass hidden_size as a number.",
+        )
+    by_place = (*args[:1], given[0], *args[2:]) if len(args) > 1 else args
+    by_name = named if len(args) > 1 else {**named, "hidden_size": given[0]}
+    by_name = by_name if len(args) > 2 else {**by_name, "num_layers": layers}
+    return by_place, by_name, tuple(given)
