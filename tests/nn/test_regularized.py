@@ -11,7 +11,7 @@ import elman  # noqa: E402
 from elman.backends import c_compile  # noqa: E402
 from elman.nn import Recurrent  # noqa: E402
 from elman.nn.regularized import Drops, regularized  # noqa: E402
-from elman.nn.torch_layers import equations  # noqa: E402
+from elman.nn.torch_stacks import equations  # noqa: E402
 from elman.passes.randomness import evaluation  # noqa: E402
 from elman.passes.simplify import simplify  # noqa: E402
 from tests.nn.test_recurrent import NEAR, drawn  # noqa: E402

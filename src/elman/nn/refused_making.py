@@ -41,6 +41,10 @@ OPTIONS: dict[str, Any] = {  # of layers, by name alone: what torch's do not tak
     "residual": False,
     "layer_norm": False,
     "skip_input": False,
+    "zoneout": 0.0,
+    "variational_dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "weight_drop": 0.0,
     "remat": False,
 }
 

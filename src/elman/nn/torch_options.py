@@ -19,6 +19,7 @@ from elman.nn.passage import Passage
 from elman.nn.recurrent import Recurrent
 from elman.nn.refused import diagnosed
 from elman.nn.refused_making import OPTIONS
+from elman.nn.regularized import Variational, Zoneout
 from elman.nn.torch_own import whole
 from elman.nn.torch_stacks import KINDS, WEIGHTS, equations
 
@@ -65,6 +66,9 @@ class WithOptions(torch.nn.RNNBase):
     is_more = False  # whether torch's own layer computes something else
     return_states: Sequence[str] = ()
     learn_initial_state = residual = layer_norm = skip_input = False
+    zoneout: Zoneout = 0.0
+    variational_dropout: Variational = 0.0
+    recurrent_dropout = weight_drop = 0.0
     remat: bool | int = False
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -144,6 +148,7 @@ class WithOptions(torch.nn.RNNBase):
             dtype=torch.float64,
             **is_more,
         )
+        made._keep_constants({}, "cpu", torch.float64)  # which have numbers, unlike the weights
         self.__dict__["_within"] = made  # no module of this one: it has no weights
         return made
 
