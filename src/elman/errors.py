@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 LONGEST_LINE = 1000  # of a message
 LONGEST = 80  # of a line, so many characters are shown before, under and after the caret
@@ -85,6 +86,17 @@ class _Said(Exception):
         if self.rule or self.fix:
             lines.append("  " + " ".join(part for part in (self.rule, self.fix) if part))
         return "\n".join(map(_cut, lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """From one process to another; the IR node stays behind."""
+        return again, (type(self), self.headline, {**self.__dict__, "subject": None})
+
+
+def again(kind: type[_Said], headline: str, parts: Mapping[str, object]) -> _Said:
+    """An error or a warning with all that another one says."""
+    found = kind.__new__(kind, headline)
+    found.__dict__.update(parts)
+    return found
 
 
 def _cut(line: str) -> str:

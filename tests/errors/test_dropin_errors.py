@@ -5,6 +5,7 @@ Every mistake is made with torch's class too: ours raises its type, and holds wh
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
@@ -175,6 +176,18 @@ def test_other_errors_stay_as_they_are():
     with pytest.raises(RuntimeError, match="of my own") as caught:
         layer(x)
     assert not isinstance(caught.value, ElmanError)
+
+
+def test_an_error_reaches_another_process():
+    """As torch's own do: whoever waits for a worker would else never hear of it."""
+    with pytest.raises(RuntimeError) as caught:
+        elman.nn.LSTM(3, 5)(zeros(4, 7, 2))
+    found = pickle.loads(pickle.dumps(caught.value))
+    assert type(found) is type(caught.value)
+    assert (str(found), found.code, found.args) == (str(caught.value), "E232", caught.value.args)
+    with pytest.raises(ElmanError) as caught:
+        elman.Cell("h[t] = tanh(W @ x[t] + U @ h[t])")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_a_subclass_is_called_by_its_name():

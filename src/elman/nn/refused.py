@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from elman.errors import ElmanError, ShapeProblem, WeightProblem
+from elman.errors import ElmanError, ShapeProblem, WeightProblem, again
 
 Tensor: TypeAlias = torch.Tensor
 Shape: TypeAlias = tuple[int, ...]
@@ -52,15 +52,25 @@ class _Quoting:
     """An error that ends with torch's words."""
 
     torchs = ""
+    kinds: tuple[Any, Any]  # our class and torch's
 
     def __str__(self) -> str:
         return f"{super().__str__()}\n  torch: {self.torchs}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced: tuple[Any, ...] = super().__reduce__()  # type: ignore[assignment]
+        return _again, (self.kinds, *reduced[1][1:])
+
+
+def _again(kinds: tuple[Any, Any], *rest: Any) -> Any:
+    return again(_of_both(*kinds), *rest)
 
 
 def _of_both(ours: type[ElmanError], theirs: type[Exception]) -> type[ElmanError]:
     if (ours, theirs) not in _both:
         bases = (_Quoting, ours) if issubclass(ours, theirs) else (_Quoting, ours, theirs)
-        words = {"__module__": ours.__module__, "__doc__": ours.__doc__}
+        words: dict[str, Any] = {"__module__": ours.__module__, "__doc__": ours.__doc__}
+        words["kinds"] = ours, theirs
         _both[ours, theirs] = type(ours.__name__, bases, words)
     return _both[ours, theirs]
 
