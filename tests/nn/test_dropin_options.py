@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
-import elman.nn  # noqa: E402
+import elman  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.nn import LSTM, Recurrent  # noqa: E402
 from elman.nn.torch_stacks import equations  # noqa: E402
@@ -201,6 +201,15 @@ def seen_below(layer):
     first = LSTM(3, 5, proj_size=2, dtype=torch.float64)
     first.load_state_dict({k: v for k, v in layer.state_dict().items() if "l0" in k})
     return first(drawn(7, 4, 3))[0]
+
+
+def test_a_layer_that_was_torchs_has_lengths_too():
+    model = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(3, 5, 2, bidirectional=True)})
+    packed = pack_padded_sequence(torch.randn(7, 4, 3), LENGTHS, enforce_sorted=False)
+    expected, (h, _) = model["rnn"](packed)
+    elman.accelerate(model)
+    output, (last, _) = model["rnn"](pad_packed_sequence(packed)[0], lengths=LENGTHS)
+    assert_same([output, last], [pad_packed_sequence(expected)[0], h], 1e-6)
 
 
 def test_a_first_state_is_learned():

@@ -201,7 +201,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
 
     def explain(self) -> str:
         """Which code runs this layer in evaluation, and why not the compiled kernels."""
-        return explained(self._weights(), self.is_frozen)
+        return explained(self._weights(), self.is_frozen and not self.is_more)
 
     def extra_repr(self) -> str:
         """The arguments, as torch's layer shows them."""
