@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 import elman  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.nn import LSTM, Recurrent  # noqa: E402
+from elman.nn.driven import Form  # noqa: E402
 from elman.nn.torch_stacks import equations  # noqa: E402
 from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 
@@ -245,6 +246,7 @@ def test_options_that_cannot_be():
         (lambda: LSTM(3, [5, 0]), "E234"),
         (lambda: LSTM(3, [5, 6], proj_size=2), "E234"),
         (lambda: LSTM(3, 5, residual=True), "E219"),
+        (lambda: Form.of(LSTM(3, [5, 6])), "E417"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 2), lengths=[4, 2]), "E232"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 3), lengths=[4, 2]), "E546"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 3).float(), lengths=[5, 2]), "E428"),

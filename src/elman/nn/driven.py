@@ -250,6 +250,13 @@ def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
 
 
 def _shapes_torch(layer: Any) -> Shapes:
+    if not isinstance(layer.hidden_size, int):
+        raise NameProblem(
+            "E417",
+            f"the layers of {layer} differ in size",
+            rule="The states of torch's layers are driven where they are one tensor each.",
+            fix="Make it a Recurrent: its states have names.",
+        )
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     h = (rows, layer.proj_size or layer.hidden_size)
     return {"h": h, "c": (rows, layer.hidden_size)} if layer.mode == "LSTM" else {"h": h}
