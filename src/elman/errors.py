@@ -75,8 +75,7 @@ class _Said(Exception):
         self.where = where
         self.facts = tuple(facts)
         self.rule = rule
-        self.fix = fix
-        super().__init__(headline)
+        self.fix = fix  # no super().__init__: torch.compile could not tell what was raised
 
     def __str__(self) -> str:
         lines = [f"{type(self).__name__} [{self.code}]: {self.headline}"]

@@ -37,6 +37,17 @@ def embedding(size=8):
     return torch.nn.Embedding(10, size)
 
 
+class Mapped(torch.nn.Module):
+    """A layer within torch.func."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = Recurrent(elman.cells["gru"], 8, 16)
+
+    def forward(self, x):
+        return torch.func.vmap(lambda each: self.layer(each)[0], 1, 1)(x)
+
+
 def attention(**more):
     return Attention(16, 32, **more)
 
@@ -153,6 +164,7 @@ MISTAKES = {
     "E428_encoder": lambda: Encoder(GRU(8, 16), embedding())(tokens, [5, 6, 1]),
     "E218_memory": lambda: network(),
     "E416_sees_nothing": lambda: EncoderDecoder(GRU(8, 16), decoder(), bridge=False),
+    "E823_exported": lambda: torch.export.export(Mapped(), (zeros(5, 3, 8),), strict=False),
     "E417_no_state": lambda: EncoderDecoder(
         Recurrent("y[t] = W @ x[t]", 8, 16, sizes={"y": 16}), decoder()
     ),

@@ -612,16 +612,14 @@ DUTIES = {
 }
 WHOSE = {"torch": torch.nn, "elman": elman.nn}
 HIDES = "torch refuses: the constructor of its layers hides the argument `device`"
-UNROLLS = "torch.export unrolls torch's layers over the steps it saw, and torch serves here"
-BREAKS = "torch.compile refuses every layer that is a torch.nn.RNNBase, and leaves it to Python"
+UNROLLS = "torch.export unrolls torch's layers over the steps it saw"
+BREAKS = "torch.compile refuses every layer of torch's, and leaves it to Python"
 NO_RULE = "torch has no batching rule for its own kernels"
 IN_PLACE = "torch's own step writes in place to what has no batch axis of vmap"
 FAILS = {
     ("skip_init", "layers", "torch"): HIDES,
     ("exported_for_any_length", "layers", "torch"): UNROLLS,
-    ("exported_for_any_length", "layers", "elman"): UNROLLS,
     ("compiled_whole", "layers", "torch"): BREAKS,
-    ("compiled_whole", "layers", "elman"): BREAKS,
     ("vmap", "layers", "torch"): NO_RULE,
     ("ensemble", "layers", "torch"): NO_RULE,
     ("per_sample", "layers", "torch"): NO_RULE,

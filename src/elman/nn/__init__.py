@@ -1,5 +1,6 @@
 """Torch modules made from cells."""
 
+from elman.nn import opaque_op as opaque_op
 from elman.nn.attention import Attention
 from elman.nn.composed import Bidirectional, Stacked
 from elman.nn.crf import CRF

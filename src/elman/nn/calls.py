@@ -110,6 +110,16 @@ class LayerKernels:
         return At(at.tensor, at.byte + slot * self.itemsize)
 
 
+def room(layers: Sequence[LayerKernels], lead: Lead) -> int:
+    """The values of a pool in training: no fewer than the arrays in it take."""
+    found = 0
+    for kernels in layers:
+        kept = dict.fromkeys((*kernels.saved.values(), *kernels.past.values(), kernels.returns[0]))
+        inside = [k for k in kept if kernels is not layers[-1] or k not in kernels.returns]
+        found += sum(kernels.values(key, lead) + LINE for key in inside)
+    return found
+
+
 @dataclass(frozen=True)
 class ForwardPlan:
     """Of a call's tensors the given ones come first, then the pool, then the new ones."""
@@ -193,7 +203,7 @@ class ForwardPlanner(_Planner):
         return ForwardPlan(
             self.lead,
             tuple(call for call, _ in parts),
-            self.pool.values,
+            room(self.layers, self.lead) if training else self.pool.values,
             tuple((shape, _strides(shape)) for shape in new),
             len(self.returned),
             tuple(map(self._shown, (key for key in self.returned if key[0] == "states"))),

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 
 from elman.backends import c_compile, torch_
+from elman.nn import autocast, opaque
+from elman.nn.autocast import lowered
 from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import kernels_of
 from elman.nn.layers import Layer, Lead, Stack, Tensor, Tensors, composite, differentiated
+from elman.nn.opaque import is_transformed
 from elman.nn.remat import Rematerialized
 from elman.passes.initial import initial_cell
 
@@ -26,14 +29,24 @@ def why_not(tensors: Tensors) -> str | None:
     return why_not_these(tensors) or why_not_now()
 
 
-def explained(weights: Tensors, is_frozen: bool) -> str:
-    """Which backend serves a layer with these weights, and why not another."""
-    reason = why_not(weights)
-    if reason is not None:
-        return f"torch: {reason}"
+def explained(weights: Tensors, is_frozen: bool, *facts: str) -> str:
+    """Which backend serves a layer with these weights, and why not another; then what else is so.
+
+    Under torch.autocast a frozen layer's weights are not those that were packed.
+    """
     first = next((tensor for tensor in weights if tensor is not None), None)
-    half = ", products in bfloat16" if first is not None and first.dtype is HALF else ""
-    return f"c: compiled kernels{half}{', weights packed once' if is_frozen else ''}"
+    dtype = None if first is None else first.dtype
+    reason, cast = why_not(weights), ""
+    if first is not None and reason is None and autocast.is_on() and autocast.lowers(first):
+        dtype = torch.get_autocast_dtype(first.device.type)
+        cast, is_frozen = " by torch.autocast", False
+        if dtype not in DTYPES:
+            reason = f"dtype {dtype}{cast}: the c backend has float32, float64 and bfloat16"
+    if reason is not None:
+        return "\n".join([f"torch: {reason}", *facts])
+    half = f", products in bfloat16{cast}" if dtype is HALF else ""
+    packed = ", weights packed once" if is_frozen else ""
+    return "\n".join([f"c: compiled kernels{half}{packed}", *facts])
 
 
 def why_not_these(tensors: Tensors) -> str | None:
@@ -70,12 +83,6 @@ def why_not_now() -> str | None:
     return c_compile.trouble()
 
 
-def is_transformed() -> bool:
-    """Whether torch makes another function of what is called."""
-    level: int = torch.autograd.forward_ad._current_level
-    return level >= 0 or torch._C._are_functorch_transforms_active()
-
-
 def run_layer(
     layer: Layer,
     lead: Lead,
@@ -91,7 +98,7 @@ def with_states(
     layer: Layer, lead: Lead, arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> list[Tensor | None]:
     """What the stack of a layer is given: its arrays, and the states before the first step."""
-    if layer.cell.initial:
+    if layer.cell.initial and not torch.compiler.is_compiling():  # else it is inside the node
         state = {**_started(layer, lead, arrays, state), **state}
     return [*arrays, *(state[key][None] if key in state else None for key in layer.states)]
 
@@ -110,8 +117,17 @@ def _started(
 
 def run_stack(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = None) -> Found:
     """Outputs (T, B, size) in the order of the returns, final states (layers, B, size)."""
+    if autocast.is_on():
+        return lowered(_run_stack, stack, lead, given)
+    return _run_stack(stack, lead, given, frozen)
+
+
+def _run_stack(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = None) -> Found:
     found = None if 0 in lead else run_fused(stack, lead, given, frozen)
-    return composite(stack, lead, given) if found is None else found
+    if found is not None:
+        return found
+    otherwise = opaque.run if torch.compiler.is_compiling() else composite
+    return otherwise(stack, lead, given)
 
 
 def run_fused(

@@ -15,6 +15,8 @@ from elman.backends.call import number_array
 from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
 from elman.ir.sizes import number
+from elman.nn import autocast
+from elman.nn.autocast import lowers
 from elman.nn.stack import Sizes, main_input
 
 Tensor: TypeAlias = torch.Tensor
@@ -117,6 +119,14 @@ def remat_steps(remat: object) -> int | None:
             fix="Pass remat=True for blocks of a length that suits.",
         )
     return remat
+
+
+def remat_facts(remat: bool | int) -> list[str]:
+    """What recomputing means for how a layer runs, in words."""
+    if not remat:
+        return []
+    steps = remat_steps(remat)
+    return [f"the backward pass runs blocks of {f'{steps} steps' if steps else 'time'} again"]
 
 
 def check_format(dtype: object) -> None:
@@ -285,7 +295,8 @@ class Form:
             if "b" in self.over(n)
         }
         for what, found in (("steps", lengths), ("sequences", batch)):
-            if len(set(found.values())) > 1:
+            counts = list(found.values())
+            if any(count != counts[0] for count in counts):
                 words = ", ".join(f"{name} has {count}" for name, count in found.items())
                 raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
         length = next(iter(lengths.values()), steps)
@@ -301,7 +312,7 @@ class Form:
 
 def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
     """E505 for a tensor of another dtype than the layer's."""
-    if dtype is not None and tensor.dtype != dtype:
+    if dtype is not None and tensor.dtype != dtype and not (autocast.is_on() and lowers(tensor)):
         raise WeightProblem(
             "E505",
             f"{name} is {tensor.dtype}, and the layer's parameters are {dtype}",

@@ -10,7 +10,7 @@ import torch
 
 from elman.backends.c_run import thread_count
 from elman.backends.interpret import expand
-from elman.nn.calls import BackwardPlanner, ForwardPlan, ForwardPlanner, LayerKernels
+from elman.nn.calls import BackwardPlanner, ForwardPlan, ForwardPlanner, LayerKernels, room
 from elman.nn.layers import Lead, Stack, Tensor, Tensors
 from elman.nn.memory import LARGE, take
 
@@ -38,6 +38,27 @@ class StackKernels:
         last = self.layers[-1]
         self.over = [last.forward_arrays[key].over for key in last.returns]
         self.is_plain = {*self.over} <= {"tb"} and len({*last.returns}) == len(last.returns)
+        # whether what is returned is not all that the backward kernels read of it
+        self.is_apart = not self.is_plain or any(role == "states" for role, _ in last.returns)
+
+    def planned(self, lead: Lead, given: Tensors, training: bool) -> ForwardPlan:
+        """The plan of a call; which states are given decides it too."""
+        absent = [tensor is None for tensor in given[self.stack.first_state :]]
+        threads = thread_count()
+        key = (lead, training, threads, *absent)
+        plan = self.plans.get(key)
+        if plan is None:
+            planner = ForwardPlanner(self.stack, self.layers, lead, absent)
+            if len(self.plans) > PLANS:
+                self.plans.clear()
+            plan = self.plans[key] = planner.plan(training, threads)
+        return plan
+
+    def kept_shapes(self, lead: Lead) -> list[tuple[int, ...]]:
+        """The shapes of what a call in training keeps beside what it returns."""
+        last = self.layers[-1]
+        whole = [last.shape(last.forward_arrays[key], lead) for key in dict.fromkeys(last.returns)]
+        return [(room(self.layers, lead),), *(whole if self.is_apart else ())]
 
     def forward(
         self,
@@ -50,15 +71,7 @@ class StackKernels:
         """Outputs, final states, what the backward kernels are to be given, and the plan."""
         first = given[0]
         assert first is not None
-        absent = [tensor is None for tensor in given[self.stack.first_state :]]
-        threads = thread_count()
-        key = (lead, training, threads, *absent)
-        plan = self.plans.get(key)
-        if plan is None:
-            planner = ForwardPlanner(self.stack, self.layers, lead, absent)
-            if len(self.plans) > PLANS:
-                self.plans.clear()
-            plan = self.plans[key] = planner.plan(training, threads)
+        plan = self.planned(lead, given, training)
         make = first.new_empty_strided  # by far quicker than torch.empty
         pool = _values(first, plan.pool)
         new = [make(shape, strides) for shape, strides in plan.new]

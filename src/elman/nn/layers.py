@@ -29,15 +29,19 @@ class Layer:
     states: tuple[str, ...]
     remat: int | None = None  # steps of a block that the backward pass runs again; 0: that suit
 
+    def __post_init__(self) -> None:
+        _ = self.stack  # found here, as torch.compile cannot look into a cached property
+
     @cached_property
     def tails(self) -> Mapping[str, tuple[int, ...]]:
         """What stands behind time and batch in the shape of every array and state."""
         shapes = {n.attr.name: n.shape or () for n in self.cell.leaves if n.attr.role != "state"}
         shapes |= {key: self.cell.state_shape(key) for key in self.states}
-        return {
-            name: tuple(number(size, self.sizes) for size in shape)
-            for name, shape in shapes.items()
-        }
+        return {name: self.shape(shape) for name, shape in shapes.items()}
+
+    def shape(self, sizes: Sequence[str]) -> tuple[int, ...]:
+        """The numbers of these sizes."""
+        return tuple(number(size, self.sizes) for size in sizes)
 
     @cached_property
     def stack(self) -> Stack:
@@ -68,6 +72,9 @@ class Stack:
     count: int
     main: str = ""
     kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        _ = self.states, self.no_states, self.first_state, self.words  # as above
 
     @cached_property
     def states(self) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Masks:
     def within(self) -> Tensor:
         """Which steps count."""
         assert self.ends is not None
-        return torch.arange(self.steps, device=self.ends.device)[:, None] < self.ends
+        return _within(self.steps, self.ends)
 
     def cleared(self, inputs: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
         """The inputs, of which one, (T, B, size), is 0 behind the lengths whatever it holds."""
@@ -82,7 +82,7 @@ class Masks:
         state: Mapping[str, Tensor],
     ) -> Mapping[str, Tensor]:
         """The states given, but as a fresh sequence has them where one begins at the first step."""
-        if self.anew is None or not state:
+        if self.anew is None or not state or torch.compiler.is_compiling():  # a node does it
             return state
         fresh: Mapping[str, Tensor] = {}
         start = initial_cell(layer.cell, {key for key, _ in layer.cell.initial} - state.keys())
@@ -123,7 +123,9 @@ class Marks:
         found = Masks(lead[0], ends, anew, seen)
         if ends is None or anew is None:
             return found
-        return replace(found, anew=anew & found.within)  # behind the length nothing begins
+        return replace(
+            found, anew=anew & _within(lead[0], ends)
+        )  # behind the length nothing begins
 
     def _anew(
         self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device
@@ -137,6 +139,10 @@ class Marks:
             check_reset(self.reset, shape, axes)
         found = torch.as_tensor(self.reset, device=device) != 0
         return (found.T if axes == "BT" else found).reshape(lead)
+
+
+def _within(steps: int, ends: Tensor) -> Tensor:
+    return torch.arange(steps, device=ends.device)[:, None] < ends
 
 
 def _seen() -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from elman.nn import autocast, opaque
+from elman.nn.autocast import lowered
 from elman.nn.calls import ForwardPlan
 from elman.nn.cuts import Cost, Piece, cut
 from elman.nn.frozen import Frozen, Held, pack_back, pack_layers
@@ -45,6 +47,16 @@ def run_masked(
     stack: Stack, lead: Lead, given: Tensors, masks: Masks, frozen: Frozen | None = None
 ) -> Found:
     """What a stack returns and its final states, with lengths and resets; `given` has no masks."""
+    if autocast.is_on():
+        return lowered(_run_masked, stack, lead, given, masks)
+    return _run_masked(stack, lead, given, masks, frozen)
+
+
+def _run_masked(
+    stack: Stack, lead: Lead, given: Tensors, masks: Masks, frozen: Frozen | None = None
+) -> Found:
+    if torch.compiler.is_compiling():
+        return opaque.run(stack, lead, given, masks)
     lengths = masks.lengths
     if lengths is None or 0 in lead or not lengths.any() or not _can_serve(stack, given):
         masked = masked_stack(stack, masks.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -15,6 +15,7 @@ from elman.nn.given import (
     check_format,
     check_numbers,
     check_step,
+    remat_facts,
 )
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import Made, notify
@@ -294,8 +295,26 @@ class Recurrent(Made):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def explain(self) -> str:
-        """Which backend serves this layer's parameters, and why not another."""
-        return explained(list(self.parameters()), self.is_frozen)
+        """Which backend serves this layer here and now, and why not another; then what else is so.
+
+        >>> cell = "h[t] = tanh(W @ x[t] + U @ h[t-1])"
+        >>> print(Recurrent(cell, 3, 5, num_layers=2, bidirectional=True).explain())
+        c: compiled kernels
+        4 calls, one for each direction of each layer
+        """
+        return explained(list(self.parameters()), self.is_frozen, *self._facts())
+
+    def _facts(self) -> Iterator[str]:
+        """What of the options changes how the layer runs."""
+        count = len(self._rungs)
+        if count > 1 and not self._is_simple():
+            each = "direction of each layer" if self.bidirectional else "layer"
+            yield f"{count} calls, one for each {each}"
+        if any(rung.average.cell.initial for rung in self._rungs):
+            yield "the states before the first step: by torch"
+        if any(rung.chance is not None for rung in self._rungs):
+            yield "what is random: drawn while training, its mean in evaluation"
+        yield from remat_facts(self.remat)
 
     def extra_repr(self) -> str:
         names = dict.fromkeys(cell.name for cell in self.cells)

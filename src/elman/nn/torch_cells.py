@@ -165,6 +165,8 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         """Which code runs this cell on enough rows, and why not the compiled kernels."""
         if self.weight_ih.dtype not in SERVED:
             return f"torch: dtype {self.weight_ih.dtype}: a step has kernels of float32 and float64"
+        if torch._C._is_any_autocast_enabled():
+            return "torch: torch's own cell serves under torch.autocast"
         return explained(self._weights(), self.is_frozen)
 
     def __getstate__(self) -> dict[str, Any]:

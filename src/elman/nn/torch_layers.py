@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from elman.nn import autocast, opaque
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
-from elman.nn.given import remat_steps
+from elman.nn.given import remat_facts, remat_steps
 from elman.nn.layers import Stack
+from elman.nn.look_inside import look_inside
 from elman.nn.masked import Marks
 from elman.nn.packed import Packing
 from elman.nn.passage import Passage, Turn
@@ -61,13 +63,16 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         self._stacks = stacks_of(self._torchs(), remat_steps(self.remat))
         return self._stacks
 
+    @opaque.while_compiling
+    def _prepare(self) -> None:
+        """Have what torch.compile cannot look into."""
+        _ = self._stacks or self._single(), self._stack or self._whole()
+
     def _run(self, input: Any, hx: Any) -> Found | None:
         """The output and the final states; None where torch's own layer must serve, or refuse."""
-        if torch.compiler.is_compiling():
-            return None
         if isinstance(input, PackedSequence):
             return self._run_packed(input, hx)
-        if type(input) not in PLAIN:
+        if not _is_plain(input):
             return None
         x, before, axes = input, hx, input.dim()
         if axes == 2:
@@ -75,7 +80,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             before = None if hx is None else _with_rows(hx)
         elif axes == 3 and self.batch_first:
             x = input.transpose(0, 1)
-        is_served = axes in (2, 3) and self._gains(x)
+        is_served = axes in (2, 3) and (torch.compiler.is_compiling() or self._gains(x))
         found = self._found(x, before) if is_served else None
         if found is None or (axes == 3 and not self.batch_first):
             return found
@@ -116,7 +121,12 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return None
         if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
-        run: Any = composite if is_transformed() else run_fused
+        run: Any = run_fused
+        if torch.compiler.is_compiling():
+            self._prepare()
+            run = opaque.run_alike
+        elif is_transformed():
+            run = composite
         if packing is not None:
             run = functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
         elif self._frozen is not None and run is run_fused:
@@ -136,7 +146,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         whole = [(count, rows, size) for size in sizes]
         if not isinstance(hx, tuple | list) or len(hx) != len(whole):
             return False
-        return all(type(s) in PLAIN and s.shape == shape for s, shape in zip(hx, whole))  # noqa: B905
+        return all(_is_plain(s) and s.shape == shape for s, shape in zip(hx, whole))  # noqa: B905
 
     def _weights(self) -> list[Any]:
         parameters, flat = self._parameters, self._flat_weights
@@ -144,7 +154,8 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             named = [parameters[name] for name in self._flat_weights_names]
         except KeyError:  # computed from others: a parametrization, a pruned weight
             return [getattr(self, name) for name in self._flat_weights_names]
-        if [*map(id, named)] != [*map(id, flat)] and not self._weights_have_changed():
+        is_known = torch.compiler.is_compiling() or [*map(id, named)] == [*map(id, flat)]
+        if not is_known and not self._weights_have_changed():
             return flat  # what torch's forward reads was replaced there alone
         return named
 
@@ -200,8 +211,14 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         return lambda below: packing.padded(drop(packing.packed(below)))
 
     def explain(self) -> str:
-        """Which code runs this layer in evaluation, and why not the compiled kernels."""
-        return explained(self._weights(), self.is_frozen and not self.is_more)
+        """Which code runs this layer here and now, why not the kernels, and what else is so."""
+        weights, count, facts = self._weights(), self.num_layers * self._directions, []
+        if count > 1 and (self.bidirectional or (self.dropout and self.training)):
+            each = "direction of each layer" if self.bidirectional else "layer"
+            facts.append(f"{count} calls, one for each {each}")
+        if autocast.is_on() and autocast.lowers(weights[0]):
+            return "torch: torch's own layer serves under torch.autocast"
+        return explained(weights, self.is_frozen and not self.is_more, *facts, *remat_facts(self.remat))
 
     def extra_repr(self) -> str:
         """The arguments, as torch's layer shows them."""
@@ -231,9 +248,17 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         return state
 
 
+look_inside(_OnKernels)
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Whether it is of no class with ways of its own; torch.export has stand-ins for tensors."""
+    return type(tensor) in PLAIN or (torch.compiler.is_compiling() and torch.is_tensor(tensor))
+
+
 def _with_rows(hx: Any) -> Any:
     """States without an axis of sequences as those of one; as they are where torch refuses them."""
-    is_known = isinstance(hx, tuple | list) and all(type(s) in PLAIN and s.dim() == 2 for s in hx)
+    is_known = isinstance(hx, tuple | list) and all(_is_plain(s) and s.dim() == 2 for s in hx)
     return [state.unsqueeze(1) for state in hx] if is_known else ()
 
 

@@ -1,0 +1,64 @@
+"""What lets torch.compile trace the drop-ins, which it refuses for being torch's LSTM, GRU, RNN.
+
+Its own switch, `torch._dynamo.config.allow_rnn`, is for all such layers, and torch's own fail under
+it while training: it is on only while a drop-in is looked at.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+BUILDER = "torch._dynamo.variables.builder"  # the part of torch.compile that refuses them
+
+
+def look_inside(kind: type) -> None:
+    """Have torch.compile trace modules of a kind: now, or as soon as anybody imports it."""
+    builder = sys.modules.get(BUILDER)
+    if builder is None:
+        sys.meta_path.insert(0, _Waiting(kind))
+    else:
+        _open(builder, kind)
+
+
+def _open(builder: ModuleType, kind: type) -> None:
+    """Turn the switch on for modules of a kind; another torch may have no such switch."""
+    shared = getattr(builder, "VariableBuilder", None)
+    wrap = getattr(shared, "wrap_module", None)
+    if wrap is None or not hasattr(builder.config, "allow_rnn"):
+        return
+
+    def wrap_module(self: Any, value: Any) -> Any:
+        if not isinstance(value, kind):
+            return wrap(self, value)
+        with builder.config.patch(allow_rnn=True):
+            return wrap(self, value)
+
+    shared.wrap_module = wrap_module  # type: ignore[union-attr]
+
+
+class _Waiting(MetaPathFinder):
+    """Stands in line for the import of torch.compile, which takes a second and may never come."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name != BUILDER:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        loader: Any = None if spec is None else spec.loader
+        if loader is not None:
+            execute = loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                _open(module, self.kind)
+
+            loader.exec_module = exec_module
+        return spec
