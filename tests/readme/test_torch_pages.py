@@ -9,7 +9,15 @@ import pytest
 from tests.readme.blocks import run_section, sections
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("dropins", "initialization", "layers", "long_sequences", "tagging", "topologies")
+PAGES = (
+    "dropins",
+    "initialization",
+    "layers",
+    "long_sequences",
+    "tagging",
+    "topologies",
+    "transforms",
+)
 
 
 @pytest.mark.torch

@@ -218,7 +218,8 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             facts.append(f"{count} calls, one for each {each}")
         if autocast.is_on() and autocast.lowers(weights[0]):
             return "torch: torch's own layer serves under torch.autocast"
-        return explained(weights, self.is_frozen and not self.is_more, *facts, *remat_facts(self.remat))
+        is_packed = self.is_frozen and not self.is_more
+        return explained(weights, is_packed, *facts, *remat_facts(self.remat))
 
     def extra_repr(self) -> str:
         """The arguments, as torch's layer shows them."""
