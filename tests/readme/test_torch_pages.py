@@ -21,6 +21,7 @@ PAGES = (
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch warns of its own
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page, tmp_path):
     found = sections((DOCS / f"{page}.md").read_text("utf-8")).values()
