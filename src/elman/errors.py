@@ -93,7 +93,7 @@ class _Said(Exception):
 
 def again(kind: type[_Said], headline: str, parts: Mapping[str, object]) -> _Said:
     """An error or a warning with all that another one says."""
-    found = kind.__new__(kind, headline)
+    found = kind.__new__(kind, parts["code"], headline)
     found.__dict__.update(parts)
     return found
 
