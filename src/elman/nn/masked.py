@@ -12,7 +12,7 @@ import torch
 
 from elman.backends import torch_
 from elman.backends.masks import check_lengths, check_reset
-from elman.nn.fused import Layer
+from elman.nn.layers import Layer
 from elman.passes.initial import initial_cell
 from elman.passes.masking import ANEW, MASKS, WITHIN, masked
 
