@@ -513,6 +513,16 @@ SAID = [
         [KERNELS, "4 calls, one for each direction of each layer"],
     ),
     (
+        lambda: elman.nn.LSTM(3, [4, 5], learn_initial_state=True, zoneout=0.1),
+        [
+            KERNELS,
+            "2 calls, one for each layer",
+            "the states before the first step: by torch",
+            "what is random: drawn while training, its mean in evaluation",
+        ],
+    ),
+    (lambda: elman.nn.GRU(3, 4, return_states="z").freeze(), [KERNELS]),
+    (
         lambda: elman.nn.GRU(3, 4, 2, dropout=0.5, remat=True),
         [
             KERNELS,
@@ -534,8 +544,10 @@ def test_a_layer_says_how_it_runs(make, lines):
 
 def test_a_layer_says_how_it_runs_here_and_now():
     layer, theirs = layer_of("gru", dtype=torch.float32), elman.nn.LSTM(3, 4)
+    more = elman.nn.LSTM(3, 4, return_states="c")
     with torch.autocast("cpu", torch.bfloat16):
         assert layer.explain() == f"{KERNELS}, products in bfloat16 by torch.autocast"
+        assert more.explain() == layer.explain()
         assert theirs.explain() == "torch: torch's own layer serves under torch.autocast"
     with torch.autocast("cpu", torch.float16):
         assert layer.explain().startswith("torch: dtype torch.float16 by torch.autocast")

@@ -213,13 +213,14 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
     def explain(self) -> str:
         """Which code runs this layer here and now, why not the kernels, and what else is so."""
         weights, count, facts = self._weights(), self.num_layers * self._directions, []
+        if self.is_more:
+            return explained(weights, False, *self._now()._facts())
+        if autocast.is_on() and autocast.lowers(weights[0]):
+            return "torch: torch's own layer serves under torch.autocast"
         if count > 1 and (self.bidirectional or (self.dropout and self.training)):
             each = "direction of each layer" if self.bidirectional else "layer"
             facts.append(f"{count} calls, one for each {each}")
-        if autocast.is_on() and autocast.lowers(weights[0]):
-            return "torch: torch's own layer serves under torch.autocast"
-        is_packed = self.is_frozen and not self.is_more
-        return explained(weights, is_packed, *facts, *remat_facts(self.remat))
+        return explained(weights, self.is_frozen, *facts, *remat_facts(self.remat))
 
     def extra_repr(self) -> str:
         """The arguments, as torch's layer shows them."""
@@ -317,8 +318,9 @@ class LSTM(_OnKernels, torch.nn.LSTM):
     (torch.Size([7, 4, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
 
     By name it takes what torch's lacks, each as in `Recurrent`: a list for `hidden_size`,
-    `return_states`, `learn_initial_state`, `residual`, `layer_norm`, `skip_input`, `remat`; and of
-    a call `lengths` and `reset`. docs/dropins.md describes them.
+    `return_states`, `learn_initial_state`, `residual`, `layer_norm`, `skip_input`, `zoneout`,
+    `variational_dropout`, `recurrent_dropout`, `weight_drop`, `remat`; and of a call `lengths` and
+    `reset`. docs/layers.md describes them.
 
     >>> layer = LSTM(3, [5, 6], bidirectional=True, return_states=("f",))
     >>> output, (h, c), seen = layer(torch.zeros(7, 4, 3), lengths=[7, 2, 5, 0])
