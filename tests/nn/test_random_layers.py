@@ -12,7 +12,7 @@ import elman  # noqa: E402
 from elman.backends import c_compile  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.nn import Recurrent  # noqa: E402
-from tests.nn.test_recurrent import NEAR, drawn  # noqa: E402
+from tests.nn.test_recurrent import NEAR, drawn, stepped  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 VARIATIONAL_LSTM = """
@@ -144,10 +144,7 @@ def test_steps_go_on_with_the_masks_of_their_sequence(batched):
     torch.manual_seed(5)
     whole, final = layer(x)
     torch.manual_seed(5)
-    state, parts = None, []
-    for each in x:
-        output, state = layer.step(each, state)
-        parts.append(output)
+    parts, state = stepped(layer, x)
     for one, many in zip(whole, zip(*parts, strict=True), strict=True):
         torch.testing.assert_close(torch.stack(many), one, **NEAR)
     for key in final:

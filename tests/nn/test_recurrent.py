@@ -23,6 +23,15 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
+def stepped(layer: Recurrent, x: torch.Tensor) -> tuple[list[object], dict[str, torch.Tensor]]:
+    """What each of a layer's steps gives, and the state after them."""
+    state, found = None, []
+    for each in x:
+        output, state = layer.step(each, state)
+        found.append(output)
+    return found, state
+
+
 def _state(kind: str, tensors: list[torch.Tensor]) -> tuple[object, dict[str, torch.Tensor]]:
     """The initial state as torch takes it and as Recurrent does."""
     if kind == "LSTM":

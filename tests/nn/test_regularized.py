@@ -14,7 +14,7 @@ from elman.nn.regularized import Drops, regularized  # noqa: E402
 from elman.nn.torch_stacks import equations  # noqa: E402
 from elman.passes.randomness import evaluation  # noqa: E402
 from elman.passes.simplify import simplify  # noqa: E402
-from tests.nn.test_recurrent import NEAR, drawn  # noqa: E402
+from tests.nn.test_recurrent import NEAR, drawn, stepped  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 ALL = {
@@ -313,10 +313,7 @@ def test_steps_go_on_with_their_masks():
     torch.manual_seed(5)
     whole, final = layer(x)
     torch.manual_seed(5)
-    state, parts = None, []
-    for each in x:
-        output, state = layer.step(each, state)
-        parts.append(output)
+    parts, state = stepped(layer, x)
     torch.testing.assert_close(torch.stack(parts), whole, **NEAR)
     torch.testing.assert_close(state, final, **NEAR)
 
