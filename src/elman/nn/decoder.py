@@ -52,7 +52,7 @@ class Decoder(torch.nn.Module):
     >>> targets = torch.randint(2, 10, (5, 3))  # (T, B)
     >>> logits, state, _ = decoder(targets)  # each step reads the target before
     >>> loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-    >>> decoder.generate(state, max_steps=4).sequences.shape
+    >>> decoder.generate(state, max_steps=4, min_steps=4).sequences.shape
     torch.Size([4, 3])
 
     Args:
