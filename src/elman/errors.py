@@ -172,5 +172,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     found = [other for other in names if other.lower() == str(name).lower()]
-    found = found or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    found = found or difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     return f"Did you mean '{found[0]}'?" if found else ""

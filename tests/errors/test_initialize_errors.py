@@ -54,6 +54,8 @@ MISTAKES = {
     "E552_infinite": lambda: lstm(forget_bias="chrono", t_max=float("inf")),
     "E552_without_chrono": lambda: lstm("keras", t_max=20),
     "E553_linear": lambda: initialize(torch.nn.Sequential(torch.nn.Linear(2, 3)), "keras"),
+    "E553_a_cell": lambda: initialize(elman.cells["gru"], "keras"),
+    "E550_scheme_no_word": lambda: lstm(5),
     "E553_roles": lambda: roles(torch.nn.Linear(2, 3)),
     "E554_pruned": lambda: initialize(pruned("weight_hh_l0"), "keras"),
 }

@@ -93,6 +93,8 @@ MISTAKES = {
     "E219_per_step": lambda: Recurrent(CLOCK, 8, 16, bidirectional=True)(
         zeros(5, 3, 8), m=zeros(5, 16), lengths=[5, 2, 1]
     ),
+    "E213_of_layers": lambda: Stacked(GRU(8, 16), GRU(16, 4))(zeros(5, 3, 8), zeros(2, 3, 16)),
+    "E208_no_sizes": lambda: Recurrent(elman.cells["gru"], 8, []),
     "E213_sizes": lambda: Recurrent(elman.cells["gru"], 8, [16, 4])(
         zeros(5, 3, 8), {"h": zeros(2, 3, 16)}
     ),
@@ -117,6 +119,7 @@ MISTAKES = {
     "E417_a_cell": lambda: decoder(elman.cells["gru"]),
     "E417_no_layer": lambda: decoder(torch.nn.Linear(8, 16)),
     "E417_two_directions": lambda: decoder(torch.nn.GRU(8, 16, bidirectional=True)),
+    "E417_two_directions_within": lambda: decoder(Stacked(Bidirectional(GRU(8, 5)), GRU(10, 16))),
     "E417_two_outputs": lambda: decoder(Recurrent(TWO, 8, 16, sizes={"y": 4})),
     "E417_no_input": lambda: decoder(Recurrent(ALONE, 8, 16)),
     "E218_decoder_reads": lambda: decoder(words=embedding(12)),
@@ -135,6 +138,7 @@ MISTAKES = {
     "E218_targets_vectors": lambda: vectors()(zeros(5, 2, 4)),
     "E418_no_start": lambda: decoder(start=None)(tokens),
     "E418_start": lambda: decoder(start=10)(tokens),
+    "E211_start": lambda: decoder()(tokens, start=[0, 1]),
     "E418_end": lambda: written(end=-1),
     "E419_teacher_forcing": lambda: decoder()(tokens, teacher_forcing=2),
     "E419_max_steps": lambda: written(max_steps=0),
@@ -143,6 +147,7 @@ MISTAKES = {
     "E419_other_method": lambda: written(temperature=0.5),
     "E419_beam_size": lambda: written(method="beam", beam_size=1.5),
     "E419_n_best": lambda: written(method="beam", beam_size=3, n_best=4),
+    "E419_length_penalty": lambda: written(method="beam", length_penalty=lambda n: n - 1),
     "E419_banned": lambda: written(banned=[2, 10]),
     "E419_banned_words": lambda: written(banned="end"),
     "E419_all_banned": lambda: written(banned=[0, *range(2, 10)], min_steps=2),

@@ -148,6 +148,23 @@ def test_they_are_encoders_and_their_states_are_bridged():
     assert model.generate(x, [6, 2, 1, 4], max_steps=5).lengths.shape == (BATCH,)
 
 
+X = torch.zeros(2, 1, 3)
+
+
+def test_a_sequence_without_a_batch_goes_on_from_some_states():
+    torch.manual_seed(0)
+    layer = Stacked(Stacked(GRU(3, 5), torch.nn.GRUCell(5, 4)), LSTM(4, 2)).double()
+    x = drawn(STEPS, 3)
+    _, (inner, last) = layer(x)
+    assert inner[1].shape == (4,)
+    for before in ((None, last), (inner, None), ((None, inner[1]), None), None):
+        whole = before and tuple(
+            each and tuple(None if t is None else t.unsqueeze(t.dim() - 1) for t in each)
+            for each in before
+        )
+        torch.testing.assert_close(layer(x, before)[0], layer(x[:, None], whole)[0][:, 0])
+
+
 @pytest.mark.parametrize(
     ("call", "code", "words"),
     [
@@ -163,6 +180,14 @@ def test_they_are_encoders_and_their_states_are_bridged():
         (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 4)), "E210", r"\(T, B, 3\)"),
         (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 3), lengths=[3]), "E428", "3"),
         (lambda: Stacked(GRU(3, 5))([[1.0]]), "E504", "no tensor"),
+        (lambda: Stacked(GRU(3, 5))(X, torch.zeros(1, 1, 5)), "E213", "a tuple of 1"),
+        (lambda: Stacked(GRU(3, 5))(X, (None, None)), "E213", "is tuple of 2"),
+        (lambda: Bidirectional(GRU(3, 5))(X, {"h": None}), "E213", "of Bidirectional is dict"),
+        (lambda: Stacked(Stacked(GRU(3, 5)))(X[:, 0], (X,)), "E213", "Stacked is Tensor"),
+        (lambda: Stacked(GRU(3, 5))(X, cat=X), "E405", "The layers have none"),
+        (lambda: Stacked(GRU(3, 5), GRU(5, 4), dropout=2), "E214", "dropout=2"),
+        (lambda: Stacked(GRU(3, 5), GRU(5, 4), residual=True), "E219", r"\[3, 5, 4\]"),
+        (lambda: Bidirectional(GRU(3, 5), read_out=torch.nn.Linear(10, 2)), "E218", "is Linear"),
     ],
 )
 def test_a_mistake_is_named(call, code, words):

@@ -247,7 +247,8 @@ def test_the_nucleus_is_the_smallest_set_that_reaches_p(p):
 def test_top_k_of_one_is_greedy():
     model, keys = decoder(6, seed=2), memory(5)
     one = model.generate(None, keys, max_steps=6, method="sample", top_k=1)
-    assert torch.equal(one.sequences, model.generate(None, keys, max_steps=6).sequences)
+    greedy = model.generate(None, keys, max_steps=6, banned=None)
+    assert torch.equal(one.sequences, greedy.sequences)
     assert repr(Search("beam", beam_size=3)) == "Search(method='beam', beam_size=3)"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from elman.nn.driven import map_state
+from elman.nn.driven import along
 from elman.nn.search import BEAM_SIZE, Generated, Search, Writing, log_probs
 from elman.nn.timed import widened
 
@@ -108,7 +108,7 @@ def beam_search(task: Writing, how: Search) -> Generated:
         over = over | _is_over(ended, going, task, how, t)
         if over.all():
             break
-        token, carry = written.flatten(), _picked(carry, parent, task.decoder.state_axis)
+        token, carry = written.flatten(), _picked(carry, parent, task.decoder.layer)
     assert ended is not None
     return _best(ended, history, task, how)
 
@@ -163,19 +163,19 @@ def _is_over(ended: _Ended, going: Tensor, task: Writing, how: Search, t: int) -
 
 def _widened(task: Writing, size: int) -> tuple[Writing, Tensor, Carry]:
     """The same for `size` beams of each sequence, side by side; the memory is shared."""
-    axis = task.decoder.state_axis
-    state = map_state(task.carry.state, lambda s: s.repeat_interleave(size, dim=axis))
-    inputs = widened(task.decoder.layer, task.inputs, size)
+    layer = task.decoder.layer
+    state = along(layer, task.carry.state, lambda s, axis: s.repeat_interleave(size, dim=axis))
+    inputs = widened(layer, task.inputs, size)
     carry = task.carry._replace(state=state)
     return replace(task, inputs=inputs), task.first.repeat_interleave(size), carry
 
 
-def _picked(carry: Carry, parent: Tensor, axis: int) -> Carry:
+def _picked(carry: Carry, parent: Tensor, layer: torch.nn.Module) -> Carry:
     """What the beams hand on, from the beams (B, K) that they come from."""
     rows, size = parent.shape
     first = torch.arange(rows, device=parent.device)[:, None] * size
     index = (first + parent).flatten()
-    state = map_state(carry.state, lambda s: s.index_select(axis, index))
+    state = along(layer, carry.state, lambda s, axis: s.index_select(axis, index))
     context = carry.context
     return carry._replace(
         state=state, context=None if context is None else context.index_select(0, index)

@@ -8,11 +8,19 @@ from typing import Any, TypeAlias
 
 import torch
 
-from elman.errors import NameProblem, ShapeProblem
-from elman.nn.driven import Composed, Found, Inputs, check_driven, is_batch_first, kind_of
-from elman.nn.given import Form
+from elman.errors import NameProblem, ShapeProblem, nearest
+from elman.nn.driven import (
+    Composed,
+    Found,
+    Inputs,
+    check_driven,
+    is_batch_first,
+    kind_of,
+    states_of,
+)
+from elman.nn.given import Form, check_dropout
 from elman.nn.masked import Masks
-from elman.nn.passage import Passage, Turn
+from elman.nn.passage import Passage, Turn, check_residual
 from elman.nn.pool import ReadOut
 from elman.nn.recurrent import Recurrent
 from elman.nn.rungs import turned_input
@@ -74,6 +82,10 @@ class Bidirectional(Composed):
             raise ShapeProblem("E218", headline, fix='Pass merge="concat".')
         self.layers, self.merge, self.read_out = torch.nn.ModuleList(both), merge, read_out
         joined = sum(sizes) if merge == "concat" else sizes[0]
+        if read_out is not None and not isinstance(read_out, ReadOut):
+            headline = f"read_out is {type(read_out).__name__}, no ReadOut"
+            fix = f"Pass elman.nn.ReadOut({joined}, ...), or put the module behind the layer."
+            raise ShapeProblem("E218", headline, fix=fix)
         if read_out is not None and (
             read_out.hidden_size != joined or read_out.input_size not in (0, self.input_size)
         ):
@@ -90,7 +102,7 @@ class Bidirectional(Composed):
         masks = _masks(x, lengths)
         x, turn = masks.cleared({"x": x}, "x")["x"], Turn.of((len(x), x.shape[1]), masks)
         ahead, back = self.layers
-        before = (None, None) if state is None else state
+        before = states_of(self, state)
         one, after = kind_of(ahead).run(ahead, x, before[0], lengths, inputs)
         turned = {name: _turned(back, name, each, turn) for name, each in inputs.items()}
         other, last = kind_of(back).run(back, turn(x), before[1], lengths, turned)
@@ -132,24 +144,33 @@ class Stacked(Composed):
             raise ShapeProblem("E208", "a stack of no layers", fix="As in Stacked(GRU(3, 5)).")
         self.batch_first = _order(layers)
         self.layers = torch.nn.ModuleList(layers)
+        check_dropout(dropout)
         self.dropout, self.residual = dropout, residual
-        width = None
+        widths: list[int] = [layers[0].input_size]
         for k, layer in enumerate(layers):
-            reads = layer.input_size
-            if width is not None and reads != width:
-                headline = f"layer {k} reads {reads} numbers, and layer {k - 1} gives {width}"
-                raise ShapeProblem("E218", headline, fix=f"Make layer {k} with input_size={width}.")
-            width = kind_of(layer).size(layer)
-        self.input_size, self.output_size = layers[0].input_size, width or 0
+            reads, given = layer.input_size, widths[-1]
+            if reads != given:
+                headline = f"layer {k} reads {reads} numbers, and layer {k - 1} gives {given}"
+                raise ShapeProblem("E218", headline, fix=f"Make layer {k} with input_size={given}.")
+            widths.append(kind_of(layer).size(layer))
+        if residual:
+            check_residual(widths)
+        self.input_size, self.output_size = widths[0], widths[-1]
 
     def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
         """Output (T, B, output_size), and the states of all layers."""
         x = _masks(x, lengths).cleared({"x": x}, "x")["x"]
-        states = [None] * len(self.layers) if state is None else state
+        states = states_of(self, state)
         named = [_own(layer, inputs) for layer in self.layers]
         for name in inputs:
             if not any(name in own for own in named):
-                raise NameProblem("E405", f"no layer has an input {name}")
+                known = {each for layer in self.layers for each in _names(layer)}
+                raise NameProblem(
+                    "E405",
+                    f"no layer has an input {name}",
+                    rule=f"The layers have {', '.join(sorted(known)) or 'none'}.",
+                    fix=nearest(name, known) or None,
+                )
         finals: list[Any] = []
 
         def run(layer: Any, before: Any, own: Inputs) -> Callable[[Any], tuple[Tensor, ...]]:
@@ -169,6 +190,14 @@ class Stacked(Composed):
         """What happens between the layers."""
         words = [f"dropout={self.dropout}"] if self.dropout else []
         return ", ".join([*words, *(["residual=True"] if self.residual else [])])
+
+
+def reads_backwards(layer: torch.nn.Module) -> bool:
+    """Whether a layer, or one within it, reads from the end."""
+    return any(
+        isinstance(each, Bidirectional) or bool(getattr(each, "bidirectional", False))
+        for each in layer.modules()
+    )
 
 
 def _order(layers: Sequence[Any]) -> bool:
@@ -208,8 +237,12 @@ def _forms(layer: Any) -> Iterator[Form]:
 
 def _own(layer: Any, inputs: Inputs) -> Inputs:
     """Those of the inputs by name that a layer has."""
-    known = {name for form in _forms(layer) for name in form.tails}
+    known = _names(layer)
     return {name: each for name, each in inputs.items() if name in known}
+
+
+def _names(layer: Any) -> set[str]:
+    return {name for form in _forms(layer) for name in form.tails}
 
 
 def _turned(layer: Any, name: str, value: Tensor, turn: Turn) -> Tensor:

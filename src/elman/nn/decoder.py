@@ -104,11 +104,6 @@ class Decoder(torch.nn.Module):
         check_sizes(self, embedding, tie_weights)
         self.join, self.read_out = read_out_of(self, context, read_out, tie_weights)
 
-    @property
-    def state_axis(self) -> int:
-        """The axis of a state on which the sequences lie."""
-        return self._kind.axis
-
     def forward(
         self,
         targets: Tensor,
@@ -174,7 +169,7 @@ class Decoder(torch.nn.Module):
             now = at_step(self.layer, told.inputs, t)
             feature, seen, after = self.advance(token, carry, told.memory, now)
             if told.within is not None:
-                state = kept(told.within[t], after.state, carry.state, self.state_axis)
+                state = kept(self.layer, told.within[t], after.state, carry.state)
                 after = after._replace(state=state)
             carry = after
             features.append(feature)
@@ -262,8 +257,16 @@ class Decoder(torch.nn.Module):
             )
         steps = targets.transpose(0, 1) if self.batch_first else targets
         steps = steps.clamp(min=0) if self.embedding is not None else steps
+        one_count({"targets": steps.shape[1], "start": self._starts(start)})
         first = self.first(steps.shape[1], start, steps)
         return torch.cat([first[None], steps[:-1]])
+
+    def _starts(self, start: Any) -> int | None:
+        """How many sequences `start` has something for; None where it is one for all."""
+        start = self.start if start is None else start
+        each = 0 if self.embedding is not None else 1  # the axes of what one sequence reads
+        found = torch.as_tensor(0 if start is None else start)
+        return len(found) if found.dim() == each + 1 else None
 
     def first(self, rows: int, start: Any, like: Tensor) -> Tensor:
         """What the first step reads: (B) tokens, or vectors (B, size)."""
@@ -327,12 +330,10 @@ class Decoder(torch.nn.Module):
         end = self.end if end is None else end
         if self.embedding is not None and end is not None:
             check_token("end", end, self.output_size)
-        axes = 1 if self.embedding is not None else 2
-        starts = isinstance(start, torch.Tensor) and start.dim() == axes
         known = {
             "the state": rows_of(self.layer, state),
             "the memory": None if memory is None else len(memory.keys),
-            "start": len(start) if starts else None,
+            "start": self._starts(start),
         }
         rows = one_count(known | counts(self.layer, inputs, "rows"))
         like: Any = next(self.parameters(), torch.empty(0))

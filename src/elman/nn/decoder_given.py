@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from elman.errors import NameProblem, ShapeProblem
+from elman.nn.composed import reads_backwards
 from elman.nn.counted import is_seen
 from elman.nn.driven import check_driven, kind_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> None:
     """E417 for a layer that cannot write; E416 and E218 for an attention that does not fit."""
     check_driven(layer, "A decoder")
-    if getattr(layer, "bidirectional", False):
+    if reads_backwards(layer):
         raise NameProblem(
             "E417",
             "the decoder's layer has two directions",

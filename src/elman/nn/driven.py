@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -90,15 +90,34 @@ class Composed(torch.nn.Module):
                 "E210", "one sequence with inputs by name", rule=rule, fix="Pass x[:, None]."
             )
         lengths = None if lengths is None else [lengths]
-        state = None if state is None else _along(self, state, torch.unsqueeze)
+        state = along(self, state, torch.unsqueeze)
         output, after = self.drive(x[:, None], state, lengths, inputs)
-        return output[:, 0], _along(self, after, torch.squeeze)
+        return output[:, 0], along(self, after, torch.squeeze)
 
 
-def _along(layer: Any, state: Any, change: Callable[[Tensor, int], Tensor]) -> Any:
-    """A state changed on the axis of its sequences."""
+def states_of(layer: Composed, state: Any) -> Sequence[Any]:
+    """The state of each layer of a layer of layers; E213 where there is not one for each."""
+    count = len(layer.layers)
+    if state is None:
+        return (None,) * count
+    if isinstance(state, tuple | list) and len(state) == count:
+        return state
+    sized = f" of {len(state)}" if isinstance(state, tuple | list) else ""
+    raise ShapeProblem(
+        "E213",
+        f"the state of {type(layer).__name__} is {type(state).__name__}{sized}",
+        rule=f"It is a tuple of {count}: the states of the layers, each in its layer's own form.",
+        fix="None in it stands for a layer that begins anew.",
+    )
+
+
+def along(layer: Any, state: Any, change: Callable[[Tensor, int], Tensor]) -> Any:
+    """A state changed on the axis of its sequences; None stays None."""
+    if state is None:
+        return None
     if isinstance(layer, Composed):
-        return tuple(_along(*pair, change) for pair in zip(layer.layers, state, strict=True))
+        pairs = zip(layer.layers, states_of(layer, state), strict=True)
+        return tuple(along(*pair, change) for pair in pairs)
     axis = kind_of(layer).axis
     return map_state(state, lambda each: change(each, axis))
 
@@ -130,16 +149,23 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return None if state is None else tuple(map_state(each, change) for each in state)
 
 
-def kept(within: Tensor, after: Any, before: Any, axis: int) -> Any:
+def kept(layer: Any, within: Tensor, after: Any, before: Any) -> Any:
     """The state after a step, of the sequences (B) within; of others as it was, 0 where None."""
+    if isinstance(layer, Composed):
+        triples = zip(layer.layers, after, states_of(layer, before), strict=True)
+        return tuple(kept(each, within, *pair) for each, *pair in triples)
+    return _kept(within, after, before, kind_of(layer).axis)
+
+
+def _kept(within: Tensor, after: Any, before: Any, axis: int) -> Any:
     if isinstance(after, Mapping):
         known = before or {}
-        return {n: kept(within, each, known.get(n), axis) for n, each in after.items()}
+        return {n: _kept(within, each, known.get(n), axis) for n, each in after.items()}
     if isinstance(after, torch.Tensor):
         rows = within.reshape(-1, *[1] * (after.dim() - axis - 1))
         return torch.where(rows, after, 0 if before is None else before)
     pairs = zip(after or (), before or [None] * len(after or ()), strict=True)
-    return None if after is None else tuple(kept(within, *pair, axis) for pair in pairs)
+    return None if after is None else tuple(_kept(within, *pair, axis) for pair in pairs)
 
 
 @dataclass(frozen=True)
@@ -195,14 +221,14 @@ class Form:
 
 def rows_of(layer: Any, state: Any) -> int | None:
     """How many sequences a state holds; None where there is no state."""
-    axis = kind_of(layer).axis
-    if isinstance(state, torch.Tensor):
-        return state.shape[axis]
-    if state is None:
-        return None
-    parts = state.values() if isinstance(state, Mapping) else state
-    found = (rows_of(layer, part) for part in parts)
-    return next((rows for rows in found if rows is not None), None)
+    counts: list[int] = []
+
+    def count(tensor: Tensor, axis: int) -> Tensor:
+        counts.append(tensor.shape[axis])
+        return tensor
+
+    along(layer, state, count)
+    return next(iter(counts), None)
 
 
 def _run_recurrent(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
@@ -275,7 +301,7 @@ def _run_cell(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -
         output, after = _step_cell(layer, x_t, state, inputs)
         if ends is not None:
             within = t < ends
-            after = kept(within, after, state, 0)
+            after = _kept(within, after, state, 0)
             output = output.masked_fill(~within[:, None], 0.0)
         outputs.append(output)
         state = after

@@ -89,10 +89,7 @@ def check_numbers(
     for name, count in (*counts, ("num_layers", num_layers)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
-    if not isinstance(dropout, int | float) or not 0.0 <= dropout <= 1.0:
-        raise ShapeProblem(
-            "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."
-        )
+    check_dropout(dropout)
     if dropout and num_layers == 1:
         warnings.warn(
             "dropout acts between layers, and there is one layer: it does nothing", stacklevel=4
@@ -100,6 +97,15 @@ def check_numbers(
     if sizes is not None and not isinstance(sizes, Mapping):
         raise ShapeProblem(
             "E207", "sizes are given by name, as a dict", fix='As in sizes={"cell": 512}.'
+        )
+
+
+def check_dropout(dropout: object) -> None:
+    """E214 for no probability."""
+    is_number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
+    if not (is_number and 0.0 <= dropout <= 1.0):  # type: ignore[operator]
+        raise ShapeProblem(
+            "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."
         )
 
 

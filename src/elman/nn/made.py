@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import torch
@@ -13,14 +12,13 @@ import torch
 from elman.backends import c_compile
 from elman.backends.notice import BackendNotice
 from elman.cell import Cell
-from elman.errors import ShapeProblem
 from elman.ir.sizes import number
 from elman.nn import drawn
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import pack
 from elman.nn.given import Form, as_cell, check_names, constant_tensors, remat_steps
 from elman.nn.layers import Stack, stacked
-from elman.nn.passage import Passage
+from elman.nn.passage import Passage, check_residual
 from elman.nn.regularized import Drops
 from elman.nn.rungs import check_two_ways, rung_of, with_learned_starts
 from elman.nn.stack import each_layer, plan_sizes
@@ -100,13 +98,8 @@ class Made(CanFreeze):
 
     def _join(self, widths: list[int], device: Any, dtype: torch.dtype | None) -> None:
         """What happens between layers, and whether all of them are one call of the kernels."""
-        if self.residual and all(a != b for a, b in pairwise(widths)):
-            raise ShapeProblem(
-                "E219",
-                f"residual=True, and no layer has as many inputs as outputs: {widths}",
-                rule="A layer adds its input to its output where both have one size.",
-                fix=f"Pass hidden_size={self.input_size}, or stack layers of one size.",
-            )
+        if self.residual:
+            check_residual(widths)
         for k, width in enumerate(widths[:-1] if self.layer_norm else ()):
             self.add_module(f"norm_l{k}", torch.nn.LayerNorm(width, device=device, dtype=dtype))
         self.output_size = widths[-1] + (self.input_size if self.skip_input else 0)

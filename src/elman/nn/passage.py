@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import torch
 
+from elman.errors import ShapeProblem
 from elman.nn.layers import Lead, Tensor
 from elman.nn.masked import Masks
 
@@ -95,6 +97,17 @@ class Passage:
             below = first
             outputs = (first, *others)
         return outputs
+
+
+def check_residual(widths: Sequence[int]) -> None:
+    """E219 where no layer can add its input to its output: what each reads, and what comes out."""
+    if all(a != b for a, b in pairwise(widths)):
+        raise ShapeProblem(
+            "E219",
+            f"residual=True, and no layer has as many inputs as outputs: {list(widths)}",
+            rule="A layer adds its input to its output where both have one size.",
+            fix=f"Pass hidden_size={widths[0]}, or stack layers of one size.",
+        )
 
 
 def joined(directions: Sequence[Outputs]) -> Outputs:

@@ -127,7 +127,7 @@ class Recurrent(Made):
     ) -> None:
         super().__init__()
         self.drops = Drops(zoneout, variational_dropout, recurrent_dropout, weight_drop)
-        num_layers = count_layers(num_layers, cell, hidden_size)
+        num_layers = count_layers(num_layers, cell=cell, hidden_size=hidden_size)
         check_numbers(input_size, hidden_size, num_layers, dropout, sizes)
         check_format(dtype)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers

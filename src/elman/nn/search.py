@@ -58,7 +58,7 @@ class Search:
     beam_size: int | None = None
     length_penalty: float | Callable[[int], float] | None = None
     n_best: int | None = None
-    banned: Sequence[int] = ()
+    banned: Sequence[int] | None = ()
     min_steps: int | None = None
 
     @staticmethod
@@ -97,13 +97,19 @@ class Search:
     def divisor(self, length: int) -> float:
         """What the log probability of a sequence of this length is divided by."""
         a = self.length_penalty
-        return float(a(length)) if callable(a) else float(length) ** float(a or 0.0)
+        if not callable(a):
+            return float(length) ** float(a or 0.0)
+        found = float(a(length))
+        if not 0.0 < found < float("inf"):
+            rule = "Log probabilities are divided by it: it is a number above 0."
+            raise NameProblem("E419", f"length_penalty gives {found} for {length}", rule=rule)
+        return found
 
     def allowed(self, scores: Tensor, end: int | None, t: int) -> Tensor:
         """Scores (..., tokens) of step t, -inf of what may not be written; E419 if all of it is."""
         tokens = scores.shape[-1]
         not_yet = () if end is None or t + 1 >= (self.min_steps or 1) else (end,)
-        hidden = sorted({*self.banned, *not_yet})
+        hidden = sorted({*(self.banned or ()), *not_yet})
         if not hidden:
             return scores
         if hidden[-1] >= tokens or len(hidden) == tokens:

@@ -40,10 +40,14 @@ def each_layer(what: str, given: Any, num_layers: int) -> list[Any]:
     return list(given)
 
 
-def count_layers(num_layers: int, *given: object) -> int:
-    """The number of layers, which a list says where num_layers does not."""
-    listed = [len(each) for each in given if isinstance(each, list | tuple)]
-    return listed[0] if num_layers == 1 and listed else num_layers
+def count_layers(num_layers: int, **given: object) -> int:
+    """The number of layers, which a list says where num_layers does not; ShapeProblem E208."""
+    listed = {name: len(each) for name, each in given.items() if isinstance(each, list | tuple)}
+    for name, count in listed.items():
+        if not count:
+            rule = "A list has something for each layer."
+            raise ShapeProblem("E208", f"{name} is an empty list", rule=rule)
+    return next(iter(listed.values())) if num_layers == 1 and listed else num_layers
 
 
 def plan_sizes(

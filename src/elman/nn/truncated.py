@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.backends.masks import check_lengths, check_reset
 from elman.errors import NameProblem, ShapeProblem
-from elman.nn.composed import Bidirectional
+from elman.nn.composed import reads_backwards
 from elman.nn.driven import is_batch_first
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import COUNT, is_count
@@ -157,9 +157,7 @@ def _check_layer(layer: Any, marks: Mapping[str, Any]) -> None:
     if isinstance(layer, torch.nn.RNNCellBase) or not isinstance(layer, torch.nn.Module):
         what = "takes one step" if isinstance(layer, torch.nn.RNNCellBase) else "is no layer"
         raise NameProblem("E241", f"{who} {what}", rule=RULE)
-    for module in layer.modules():
-        if not isinstance(module, Bidirectional) and not getattr(module, "bidirectional", False):
-            continue
+    if reads_backwards(layer):
         rule = "What reads backwards begins at the end of the whole sequence."
         fix = "With remat=True it runs in little memory, and the gradient is whole."
         raise NameProblem("E241", f"{who} has two directions", rule=rule, fix=fix)

@@ -98,9 +98,10 @@ def tabled(said: Iterable[tuple[Part, Any]]) -> Table:
 
 def layers_of(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
     """The recurrent layers of a model, each with the beginning of its weights' names."""
+    modules = model.named_modules() if isinstance(model, torch.nn.Module) else ()
     found = [
         (f"{path}." if path else "", module)
-        for path, module in model.named_modules()
+        for path, module in modules
         if isinstance(module, LAYERS)
     ]
     if not found:
