@@ -317,6 +317,35 @@ def test_masks_in_a_graph(name):
         same(trained(model, layer, x, **given), trained(layer, layer, x, **given))
 
 
+FIRST = {
+    "between layers": lambda: layer_of("gru", num_layers=2, layer_norm=True),
+    "drop-in": lambda: elman.nn.GRU(3, 4, dtype=WIDE),
+    "layers of layers": lambda: elman.nn.Stacked(
+        elman.nn.Bidirectional(elman.nn.GRU(3, 2, dtype=WIDE)), elman.nn.LSTM(4, 4, dtype=WIDE)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", quick(FIRST, "layers of layers"))
+def test_lengths_in_a_graph_that_no_call_came_before(kind):
+    layer = FIRST[kind]()
+    model = compiled(layer, dynamic=True)
+    for steps, lengths in ((5, [5, 0]), (7, [2, 7])):
+        given = drawn(steps, 2, 3), {"lengths": torch.tensor(lengths)}
+        same(model(given[0], **given[1]), layer(given[0], **given[1]))
+
+
+def test_forward_mode_through_sequences_that_are_read_from_their_ends():
+    layer, x, v = layer_of("gru", bidirectional=True), drawn(5, 3, 3), drawn(5, 3, 3, seed=1)
+    lengths = [5, 0, 2]
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, v)
+        found = torch.autograd.forward_ad.unpack_dual(layer(dual, lengths=lengths)[0]).tangent
+    same(found, jvp(lambda x: layer(x, lengths=lengths)[0], (x,), (v,))[1])
+    ahead, behind = (layer(x + step * v, lengths=lengths)[0] for step in (1e-6, -1e-6))
+    same(found, (ahead - behind) / 2e-6, near=1e-8)
+
+
 def test_lengths_that_are_none_are_said_when_the_graph_runs():
     model = compiled(layer_of("gru"))
     with pytest.raises(ElmanError, match=r"E428.*lengths\[1\] is 9"):

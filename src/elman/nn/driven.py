@@ -12,8 +12,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from elman.backends.masks import check_lengths
 from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem
+from elman.nn.counted import is_seen
 from elman.nn.given import check_tensor
 from elman.nn.recurrent import Recurrent
+from elman.nn.torch_own import OnTorchs
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, Any]
@@ -77,7 +79,7 @@ class Composed(torch.nn.Module):
             return self._alone(x, state, lengths, inputs)
         if self.batch_first:
             x = x.transpose(0, 1)
-        if lengths is not None:
+        if lengths is not None and is_seen():
             check_lengths(lengths, (len(x), x.shape[1]), True)
         output, after = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), after
@@ -253,8 +255,10 @@ def _size_recurrent(layer: Any) -> int:
 
 def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
     _no_inputs(layer, inputs)
-    if lengths is None:
-        output, after, *_ = layer(x.transpose(0, 1) if layer.batch_first else x, state)
+    is_told = lengths is not None and isinstance(layer, OnTorchs)
+    if lengths is None or is_told:
+        named = {"lengths": lengths} if is_told else {}
+        output, after, *_ = layer(x.transpose(0, 1) if layer.batch_first else x, state, **named)
         return (output.transpose(0, 1) if layer.batch_first else output), after
     kept = torch.as_tensor(lengths).cpu()
     packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,7 +33,7 @@ class Masks:
         """What the kernels must know: the first step's resets change only what they start from."""
         return self.ends is not None, self.anew is not None and len(self.anew) > 1
 
-    @cached_property
+    @property  # no cached one: torch.compile traces none
     def within(self) -> Tensor:
         """Which steps count."""
         assert self.ends is not None

@@ -60,6 +60,7 @@ class _Turned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: Tensor, order: Tensor) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(order)
+        ctx.save_for_forward(order)
         return _picked(whole, order)
 
     @staticmethod

@@ -130,6 +130,12 @@ class WithOptions(torch.nn.RNNBase):
         count = self.num_layers if self.layer_norm else 0
         return [getattr(self, f"norm_l{k}") for k in range(count)]
 
+    @torch.compiler.assume_constant_result  # torch.compile runs it, and does not look into it
+    def _ready(self) -> bool:
+        if self._within is None:
+            self._made()
+        return True
+
     def _made(self) -> Within:
         """The layer as a `Recurrent`; its weights are shapes alone."""
         cell = equations(self.mode, self.bias, bool(self.proj_size))
@@ -183,7 +189,10 @@ class WithOptions(torch.nn.RNNBase):
             weights |= zip(rows, whole.chunk(len(rows)), strict=True)
         others = (name for name in self._parameters if name not in self._flat_weights_names)
         weights |= {name: getattr(self, name) for name in others}
-        return (self._within or self._made()).on(weights, self._norms(), self.training)
+        self._ready()
+        within = self._within
+        assert within is not None
+        return within.on(weights, self._norms(), self.training)
 
     def _with_more(self, input: Any, hx: Any, marks: Marks) -> Any:
         """What forward gives; one state stands alone."""
