@@ -433,6 +433,24 @@ def test_an_exported_layer_is_any_length_and_batch_also_where_it_is_loaded(kind,
         same(found, [model(y), *second(model, y)])
 
 
+def test_layers_of_layers_and_a_pool_are_exported_for_any_length_and_batch():
+    class Pooled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.pool = FIRST["layers of layers"](), elman.nn.Pool("last")
+
+        def forward(self, x, lengths):
+            return self.pool(self.layer(x, lengths=lengths)[0], lengths)
+
+    model = Pooled().eval()
+    shapes = {"x": ANY[0], "lengths": {0: ANY[0][1]}}
+    given = drawn(4, 2, 3), torch.tensor([4, 0])
+    program = torch.export.export(model, given, dynamic_shapes=shapes)
+    for steps, lengths in ((7, [2, 0, 7]), (1, [1])):
+        x, ends = drawn(steps, len(lengths), 3), torch.tensor(lengths)
+        same(program.module()(x, ends), model(x, ends))
+
+
 @pytest.mark.slow
 def test_another_process_loads_it_with_elman_nn_alone(tmp_path):
     model, x = Model(layer_of("start", num_layers=2)), drawn(4, 2, 3)

@@ -100,7 +100,7 @@ class Bidirectional(Composed):
     def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
         """Output (T, B, output_size), and the states of both."""
         masks = _masks(x, lengths)
-        x, turn = masks.cleared({"x": x}, "x")["x"], Turn.of((len(x), x.shape[1]), masks)
+        x, turn = masks.cleared({"x": x}, "x")["x"], Turn.of((x.shape[0], x.shape[1]), masks)
         ahead, back = self.layers
         before = states_of(self, state)
         one, after = kind_of(ahead).run(ahead, x, before[0], lengths, inputs)
@@ -224,7 +224,7 @@ def _another(layer: Any) -> Any:
 
 def _masks(x: Tensor, lengths: Any) -> Masks:
     ends = None if lengths is None else torch.as_tensor(lengths, device=x.device)
-    return Masks(len(x), ends, None)
+    return Masks(x.shape[0], ends, None)
 
 
 def _forms(layer: Any) -> Iterator[Form]:

@@ -80,7 +80,7 @@ class Composed(torch.nn.Module):
         if self.batch_first:
             x = x.transpose(0, 1)
         if lengths is not None and is_seen():
-            check_lengths(lengths, (len(x), x.shape[1]), True)
+            check_lengths(lengths, (x.shape[0], x.shape[1]), True)
         output, after = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), after
 
@@ -263,7 +263,7 @@ def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) 
     kept = torch.as_tensor(lengths).cpu()
     packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)
     output, after, *_ = layer(packed, state)
-    output, _ = pad_packed_sequence(output, total_length=len(x))
+    output, _ = pad_packed_sequence(output, total_length=x.shape[0])
     if kept.min() > 0:
         return output, after
     within = (kept > 0).to(x.device)[:, None]  # torch packs no sequence without a step

@@ -106,11 +106,11 @@ class Pool(torch.nn.Module):
 
 
 def _last(pool: Pool, steps: Tensor, counts: Tensor) -> Tensor:
-    numbers = torch.arange(len(steps), device=steps.device)[:, None]
+    numbers = torch.arange(steps.shape[0], device=steps.device)[:, None]
     rows = torch.arange(steps.shape[1], device=steps.device)
     last = steps[torch.where(counts, numbers, 0).amax(0), rows]
     if pool.bidirectional:
-        first = steps[torch.where(counts, numbers, len(steps) - 1).amin(0), rows]
+        first = steps[torch.where(counts, numbers, steps.shape[0] - 1).amin(0), rows]
         half = steps.shape[2] // 2
         last = torch.cat([last[:, :half], first[:, half:]], dim=1)
     return last.masked_fill(~counts.any(0)[:, None], 0.0)
