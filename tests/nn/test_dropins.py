@@ -400,6 +400,21 @@ def test_what_is_changed_in_place_before_the_backward_pass(what):
             torch.autograd.grad(total, x)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "dropout": 0.5}, {"batch_first": True}])
+def test_an_output_is_changed_in_place_where_torchs_may_be(kind, options):
+    options |= {"proj_size": 2} if kind == "LSTM" else {}
+    found = []
+    for layer in pair(kind, **options):
+        x = drawn(4, 7, 3).requires_grad_()
+        torch.manual_seed(1)
+        output, _ = layer(x)
+        torch.relu_(output)
+        output.square().sum().backward()
+        found.append([output, x.grad, *(p.grad for p in layer.parameters())])
+    assert_near(*found, 1e-12)
+
+
 def test_an_output_may_be_changed_in_place():
     layer = pair("LSTM")[1]
     with torch.no_grad():

@@ -71,13 +71,16 @@ def test_a_layer_of_torchs_hands_four_weights_over():
 
 
 @pytest.mark.parametrize("kind", layers(1))
-def test_the_backward_pass_makes_gradients_and_copies_nothing(kind):
+def test_a_training_step_makes_gradients_and_copies_nothing(kind):
     layer = layers(1)[kind]
     x, grad = torch.zeros(4, 2, 3, requires_grad=True), torch.ones(4, 2, 5)
     wrt = [x, *layer.parameters()]
     found = operations(lambda: torch.autograd.grad(layer(x)[0], wrt, grad))
     assert found["aten::empty_like"] == len(wrt)
-    assert not {"aten::copy_", "aten::clone", "aten::contiguous", "aten::zeros"} & {*found}
+    assert not {"aten::contiguous", "aten::zeros"} & {*found}
+    copies = found.get("aten::clone", 0), found.get("aten::copy_", 0)
+    changed = kind in ("RNN", "GRU")  # torch's own outputs may be changed in place, before
+    assert copies == ((1, 1) if changed else (0, 0))
 
 
 def test_what_is_saved():

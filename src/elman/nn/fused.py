@@ -203,6 +203,8 @@ class Fused(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         kernels = kernels_of(stack, given)
         outputs, finals, kept, plan = kernels.forward(lead, given, addresses, True)
+        if stack.apart:
+            outputs = [output.clone() for output in outputs]
         ctx.kernels, ctx.plan = kernels, plan
         ctx.save_for_backward(*given, *kept)
         ctx.set_materialize_grads(False)

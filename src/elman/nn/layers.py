@@ -71,6 +71,7 @@ class Stack:
     places: tuple[Mapping[str, Place], ...]
     count: int
     main: str = ""
+    apart: bool = False  # outputs may be changed in place before the backward pass
     kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

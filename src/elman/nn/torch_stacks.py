@@ -56,6 +56,11 @@ class Torchs:
         return (4 if self.bias else 2) + bool(self.proj_size)
 
     @property
+    def apart(self) -> bool:
+        """Whether what torch's layer gives in training may be changed in place."""
+        return self.kind != "LSTM" or bool(self.proj_size)
+
+    @property
     def tails(self) -> tuple[int, ...]:
         """The sizes of the states."""
         return (self.proj_size or self.hidden_size, self.hidden_size)[: len(KINDS[self.kind][2])]
@@ -89,7 +94,7 @@ def stack_of(torchs: Torchs, remat: int | None = None) -> Stack:
         layers.append(torchs.layer(k, remat))
         places.append(own if k else {"x": Place(0), **own})
     count = 1 + torchs.num_layers * torchs.weights + len(torchs.tails)
-    return Stack(tuple(layers), tuple(places), count, "x")
+    return Stack(tuple(layers), tuple(places), count, "x", torchs.apart)
 
 
 @functools.lru_cache(maxsize=64)
@@ -97,8 +102,10 @@ def stacks_of(torchs: Torchs, remat: int | None = None) -> tuple[Stack, ...]:
     """One stack for each layer and direction; none is another, for each has packed weights."""
     count = 1 + torchs.weights + len(torchs.tails)
     places = {"x": Place(0), **torchs.places(1)}
+    apart = torchs.apart and torchs.directions == 1  # of two directions a third tensor is made
+    last = torchs.num_layers - 1
     return tuple(
-        Stack((torchs.layer(k, remat),), (places,), count, "x")
+        Stack((torchs.layer(k, remat),), (places,), count, "x", apart and k == last)
         for k in range(torchs.num_layers)
         for _ in range(torchs.directions)
     )
