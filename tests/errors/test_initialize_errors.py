@@ -38,6 +38,7 @@ MISTAKES = {
     "E550_scheme": lambda: lstm("kreas"),
     "E550_role": lambda: lstm(recurent="orthogonal"),
     "E550_role_of_torch": lambda: lstm(weight_hh="orthogonal"),
+    "E550_generator": lambda: lstm("keras", generator=5),
     "E550_choice": lambda: lstm(recurrent="ortogonal"),
     "E550_matrix_of_a_number": lambda: lstm(input=0.1),
     "E550_bias_of_a_word": lambda: lstm(bias="zeros"),

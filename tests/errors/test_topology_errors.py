@@ -181,6 +181,7 @@ MISTAKES = {
     ),
     "E241_one_step": lambda: truncated(torch.nn.GRUCell(8, 16), zeros(5, 3, 8), 2),
     "E241_no_layer": lambda: truncated(elman.cells["gru"], zeros(5, 3, 8), 2),
+    "E241_no_state": lambda: truncated(torch.nn.Linear(8, 16), zeros(5, 3, 8), 2),
     "E241_no_lengths": lambda: truncated(torch.nn.GRU(8, 16), zeros(5, 3, 8), 2, lengths=[5, 1, 3]),
     "E242_packed": lambda: truncated(
         GRU(8, 16), torch.nn.utils.rnn.pack_sequence([zeros(5, 8)]), 2

@@ -115,6 +115,19 @@ def test_a_stack_is_its_layers_one_after_the_other():
     torch.testing.assert_close(copy.deepcopy(stack)(x)[0], expected)
 
 
+def test_it_says_how_each_layer_runs():
+    stack = Stacked(Bidirectional(Recurrent(cells["gru"], 3, 5)), torch.nn.GRU(10, 4))
+    assert stack.explain().splitlines() == [
+        "layer 0, Bidirectional",
+        "  layer 0, Recurrent",
+        "    c: compiled kernels",
+        "  layer 1, Recurrent",
+        "    c: compiled kernels",
+        "layer 1, GRU",
+        "  torch's own",
+    ]
+
+
 def test_dropout_acts_between_and_in_training_only():
     stack = Stacked(GRU(3, 3), GRU(3, 3), dropout=0.5)
     x = drawn(STEPS, BATCH, 3).float()

@@ -84,6 +84,17 @@ class Composed(torch.nn.Module):
         output, after = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), after
 
+    def explain(self) -> str:
+        """Which backend serves each of the layers, and why not another."""
+        lines = []
+        for k, layer in enumerate(self.layers):
+            explain: Any = getattr(layer, "explain", lambda: "torch's own")
+            lines += [
+                f"layer {k}, {type(layer).__name__}",
+                *(f"  {w}" for w in explain().split("\n")),
+            ]
+        return "\n".join(lines)
+
     def _alone(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
         """One sequence without a batch: (T, size)."""
         if inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -102,7 +103,7 @@ def check_numbers(
 
 def check_dropout(dropout: object) -> None:
     """E214 for no probability."""
-    is_number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
+    is_number = isinstance(dropout, Real) and not isinstance(dropout, bool)
     if not (is_number and 0.0 <= dropout <= 1.0):  # type: ignore[operator]
         raise ShapeProblem(
             "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."

@@ -77,6 +77,7 @@ def initialize(
 
     Errors: WeightProblem E550 to E554; no weight has changed then.
     """
+    _check_generator(generator)
     chosen = _chosen(scheme, choices, t_max)
     plans = [(part, _choice(part, chosen)) for part in parts_of(model)]
     _check_uses(scheme, choices, [part for part, _ in plans], model)
@@ -85,6 +86,13 @@ def initialize(
         for _, layer in layers_of(model):
             layer.reset_parameters()  # type: ignore[operator]
         return tabled(zip((part for part, _ in plans), _set(plans, t_max or 0), strict=True))
+
+
+def _check_generator(generator: object) -> None:
+    if not isinstance(generator, torch.Generator | None):
+        headline, rule = f"generator={generator!r}", "It is one of torch's generators."
+        fix = "Pass torch.Generator().manual_seed(5)."
+        raise WeightProblem("E550", headline, rule=rule, fix=fix)
 
 
 def _chosen(scheme: str, choices: Mapping[str, Choice], t_max: Any) -> dict[str, Choice]:

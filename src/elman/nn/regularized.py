@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from typing import TypeAlias
 
 from elman import library
@@ -119,11 +120,12 @@ def _with_comments(text: Text, comments: Mapping[str, str]) -> Text:
 
 def _check(name: str, chance: object) -> float:
     """A probability below 1, or E214."""
-    if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance < 1:
+    is_number = isinstance(chance, Real) and not isinstance(chance, bool)
+    if not (is_number and 0 <= chance < 1):  # type: ignore[operator]
         raise ShapeProblem(
             "E214", f"{name}={chance!r}", rule="A probability is 0 or more, and here less than 1."
         )
-    return float(chance)
+    return float(chance)  # type: ignore[arg-type]
 
 
 def _pair(chances: object) -> tuple[float, float]:

@@ -151,6 +151,9 @@ def _marked(
     return streams, ends
 
 
+PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 def _check_layer(layer: Any, marks: Mapping[str, Any]) -> None:
     """E241 for a layer that reads backwards, takes one step, or knows no lengths and resets."""
     who = type(layer).__name__
@@ -162,6 +165,9 @@ def _check_layer(layer: Any, marks: Mapping[str, Any]) -> None:
         fix = "With remat=True it runs in little memory, and the gradient is whole."
         raise NameProblem("E241", f"{who} has two directions", rule=rule, fix=fix)
     known = inspect.signature(layer.forward).parameters.values()
+    is_open = any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in known)
+    if not is_open and sum(each.kind in PLACED for each in known) < 2:
+        raise NameProblem("E241", f"{who} takes no state", rule=RULE)
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known):
         return
     for name, given in marks.items():
