@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -81,6 +84,12 @@ def test_a_training_step_makes_gradients_and_copies_nothing(kind):
     copies = found.get("aten::clone", 0), found.get("aten::copy_", 0)
     changed = kind in ("RNN", "GRU")  # torch's own outputs may be changed in place, before
     assert copies == ((1, 1) if changed else (0, 0))
+
+
+def test_the_import_leaves_torchs_compiler_where_it_is():
+    code = "import sys, elman.nn; print({'torch._dynamo', 'torch._inductor'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_what_is_saved():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from operator import is_
 from typing import Any, TypeAlias
 
 import torch
@@ -80,7 +81,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             before = None if hx is None else _with_rows(hx)
         elif axes == 3 and self.batch_first:
             x = input.transpose(0, 1)
-        is_served = axes in (2, 3) and (torch.compiler.is_compiling() or self._gains(x))
+        is_served = axes in (2, 3) and (self._gains(x) or torch.compiler.is_compiling())
         found = self._found(x, before) if is_served else None
         if found is None or (axes == 3 and not self.batch_first):
             return found
@@ -121,16 +122,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return None
         if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
-        run: Any = run_fused
-        if torch.compiler.is_compiling():
-            self._prepare()
-            run = opaque.run_alike
-        elif is_transformed():
-            run = composite
-        if packing is not None:
-            run = functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
-        elif self._frozen is not None and run is run_fused:
-            run = functools.partial(run_fused, frozen=self._frozen)
+        run = self._runner(packing)
         if self.bidirectional or (self.dropout and self.training and self.num_layers > 1):
             return self._by_layers(run, x, hx, packing)
         stack = self._stack or self._whole()
@@ -140,13 +132,30 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         found = run(stack, (steps, rows), given)
         return None if found is None else (found[0][0], found[1])
 
+    def _runner(self, packing: Packing | None) -> Any:
+        """What runs a stack: the kernels, or what stands for them here and now."""
+        if packing is not None:
+            return functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
+        if torch.compiler.is_compiling():
+            self._prepare()
+            return opaque.run_alike
+        if is_transformed():
+            return composite
+        if self._frozen is not None:
+            return functools.partial(run_fused, frozen=self._frozen)
+        return run_fused
+
     def _fits(self, hx: Any, rows: int) -> bool:
         """Whether these are the states of so many sequences."""
-        count, sizes = self.num_layers * self._directions, self._tails
-        whole = [(count, rows, size) for size in sizes]
-        if not isinstance(hx, tuple | list) or len(hx) != len(whole):
+        if not isinstance(hx, tuple | list):
             return False
-        return all(_is_plain(s) and s.shape == shape for s, shape in zip(hx, whole))  # noqa: B905
+        count, sizes = self.num_layers * self._directions, self._tails
+        if len(hx) != len(sizes):
+            return False
+        for state, size in zip(hx, sizes):  # noqa: B905 (a strict one is slower)
+            if not _is_plain(state) or state.shape != (count, rows, size):
+                return False
+        return True
 
     def _weights(self) -> list[Any]:
         parameters, flat = self._parameters, self._flat_weights
@@ -154,10 +163,10 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             named = [parameters[name] for name in self._flat_weights_names]
         except KeyError:  # computed from others: a parametrization, a pruned weight
             return [getattr(self, name) for name in self._flat_weights_names]
-        is_known = torch.compiler.is_compiling() or [*map(id, named)] == [*map(id, flat)]
-        if not is_known and not self._weights_have_changed():
-            return flat  # what torch's forward reads was replaced there alone
-        return named
+        if all(map(is_, named, flat)) or torch.compiler.is_compiling():
+            return named
+        # else what torch's forward reads may have been replaced there alone
+        return named if self._weights_have_changed() else flat
 
     def _weight_names(self) -> Iterable[str]:
         names: list[str] = self._flat_weights_names
@@ -234,7 +243,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         A single step of few rows takes it less time than to pack large weights (measured:
         benchmarks/bench_torch_cells.py); its LSTM packs them too.
         """
-        if len(x) > 1 or self.mode == "LSTM" or x.dtype is torch.bfloat16:
+        if self.mode == "LSTM" or x.shape[0] > 1 or x.dtype is torch.bfloat16:
             return True
         if self._frozen is not None or is_transformed():
             return True

@@ -14,6 +14,7 @@ from elman.nn.driven import map_state
 from elman.nn.given import remat_steps
 from elman.nn.layers import Tensor
 from elman.nn.masked import Marks
+from elman.nn.opaque import while_compiling
 from elman.nn.packed import Packing
 from elman.nn.passage import Passage
 from elman.nn.recurrent import Recurrent
@@ -130,7 +131,7 @@ class WithOptions(torch.nn.RNNBase):
         count = self.num_layers if self.layer_norm else 0
         return [getattr(self, f"norm_l{k}") for k in range(count)]
 
-    @torch.compiler.assume_constant_result  # torch.compile runs it, and does not look into it
+    @while_compiling
     def _ready(self) -> bool:
         if self._within is None:
             self._made()
