@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 
@@ -115,6 +116,29 @@ def test_a_stack_is_its_layers_one_after_the_other():
     torch.testing.assert_close(copy.deepcopy(stack)(x)[0], expected)
 
 
+@pytest.mark.parametrize("kind", ["Recurrent", "drop-in"])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_a_reset_parts_every_layer(kind, batch_first, lengths):
+    make, more = KINDS[kind], {"batch_first": batch_first}
+    layer = Stacked(Bidirectional(make(3, 4, **more)), make(8, 5, **more))
+    x, reset = drawn(STEPS, BATCH, 3), torch.zeros(STEPS, BATCH, dtype=torch.bool)
+    reset[0, 1] = reset[2, 0] = reset[2, 1] = reset[4, 3] = True
+    turned = [each.transpose(0, 1) if batch_first else each for each in (x, reset)]
+    output, _ = layer(turned[0], reset=turned[1], lengths=lengths)
+    output = output.transpose(0, 1) if batch_first else output
+    for row in range(BATCH):
+        length = lengths[row] if lengths else STEPS
+        cuts = [0, *(t for t in range(1, length) if reset[t, row]), length]
+        parts = [layer(x[a:b, row])[0] for a, b in itertools.pairwise(cuts) if b > a]
+        if parts:
+            near(output[:length, row], torch.cat(parts))
+            near(layer(x[:length, row], reset=reset[:length, row])[0], torch.cat(parts))
+    before = layer(turned[0])[1]
+    again = layer(turned[0], before, reset=turned[1], lengths=lengths)[0]
+    assert not torch.equal(again, layer(turned[0], reset=turned[1], lengths=lengths)[0])
+
+
 def test_it_says_how_each_layer_runs():
     stack = Stacked(Bidirectional(Recurrent(cells["gru"], 3, 5)), torch.nn.GRU(10, 4))
     assert stack.explain().splitlines() == [
@@ -186,6 +210,12 @@ def test_a_sequence_without_a_batch_goes_on_from_some_states():
         (lambda: Bidirectional(GRU(3, 5), GRU(3, 4), "sum"), "E218", "outputs of 5 and 4"),
         (lambda: Bidirectional(GRU(3, 5), read_out=ReadOut(5, 2)), "E218", r"ReadOut\(10"),
         (lambda: Bidirectional(cells["gru"]), "E417", "no recurrent layer"),
+        (
+            lambda: Stacked(torch.nn.GRU(3, 5))(torch.zeros(2, 1, 3), reset=torch.ones(2, 1)),
+            "E405",
+            "GRU has no input reset",
+        ),
+        (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 3), reset=[1, 0, 1]), "E429", "reset"),
         (lambda: Stacked(), "E208", "no layers"),
         (lambda: Stacked(GRU(3, 5), GRU(4, 5)), "E218", "layer 1 reads 4 .* layer 0 gives 5"),
         (lambda: Stacked(GRU(3, 5), GRU(5, 5, batch_first=True)), "E218", "batch_first"),

@@ -10,6 +10,7 @@ import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
 from elman.nn.driven import (
+    RESET,
     Composed,
     Found,
     Inputs,
@@ -236,8 +237,8 @@ def _forms(layer: Any) -> Iterator[Form]:
 
 
 def _own(layer: Any, inputs: Inputs) -> Inputs:
-    """Those of the inputs by name that a layer has."""
-    known = _names(layer)
+    """Those of the inputs by name that a layer has; a reset is everybody's."""
+    known = _names(layer) | {RESET}
     return {name: each for name, each in inputs.items() if name in known}
 
 
@@ -246,6 +247,11 @@ def _names(layer: Any) -> set[str]:
 
 
 def _turned(layer: Any, name: str, value: Tensor, turn: Turn) -> Tensor:
+    if name == RESET:
+        anew = value.T if is_batch_first(layer) else value
+        found = turn.masks(Masks(anew.shape[0], None, anew)).anew
+        assert found is not None
+        return found.T if is_batch_first(layer) else found
     over = next((form.over(name) for form in _forms(layer) if name in form.tails), "")
     if over == "tb" and is_batch_first(layer):
         return turned_input(name, over, value.transpose(0, 1), turn).transpose(0, 1)

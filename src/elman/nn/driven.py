@@ -14,6 +14,7 @@ from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import is_seen
 from elman.nn.given import check_tensor
+from elman.nn.masked import Marks
 from elman.nn.recurrent import Recurrent
 from elman.nn.torch_own import OnTorchs
 
@@ -21,6 +22,7 @@ Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, Any]
 Inputs: TypeAlias = Mapping[str, Tensor]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
+RESET = "reset"  # among the inputs by name: where a sequence begins anew, as the layer has its x
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,18 @@ class Composed(torch.nn.Module):
         raise NotImplementedError
 
     def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Any = None, **inputs: Tensor
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Any = None,
+        reset: Any = None,
+        **inputs: Tensor,
     ) -> Found:
-        """Output (T, B, output_size) and a tuple of the layers' final states."""
+        """Output (T, B, output_size) and a tuple of the layers' final states.
+
+        `lengths` and `reset` as of `Recurrent`; torch's own layers take no reset.
+        """
         check_tensor("x", x)
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
             axes = "B, T" if self.batch_first else "T, B"
@@ -76,11 +87,16 @@ class Composed(torch.nn.Module):
                 rule="T steps, B sequences, then the size of the first layer's input.",
             )
         if x.dim() == 2:
-            return self._alone(x, state, lengths, inputs)
+            return self._alone(x, state, Marks(lengths, reset), inputs)
         if self.batch_first:
             x = x.transpose(0, 1)
-        if lengths is not None and is_seen():
-            check_lengths(lengths, (x.shape[0], x.shape[1]), True)
+        lead = x.shape[0], x.shape[1]
+        if reset is not None:
+            anew = Marks(lengths, reset).checked(lead, True, self.batch_first, x.device).anew
+            assert anew is not None
+            inputs[RESET] = anew.T if self.batch_first else anew
+        elif lengths is not None and is_seen():
+            check_lengths(lengths, lead, True)
         output, after = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), after
 
@@ -95,14 +111,18 @@ class Composed(torch.nn.Module):
             ]
         return "\n".join(lines)
 
-    def _alone(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    def _alone(self, x: Tensor, state: Any, marks: Marks, inputs: Inputs) -> Found:
         """One sequence without a batch: (T, size)."""
         if inputs:
             rule = "Inputs by name are given to a batch of sequences."
             raise ShapeProblem(
                 "E210", "one sequence with inputs by name", rule=rule, fix="Pass x[:, None]."
             )
-        lengths = None if lengths is None else [lengths]
+        lengths = None if marks.lengths is None else [marks.lengths]
+        if marks.reset is not None:
+            anew = marks.checked((x.shape[0], 1), False, False, x.device).anew
+            assert anew is not None
+            inputs = {RESET: anew.T if self.batch_first else anew}
         state = along(self, state, torch.unsqueeze)
         output, after = self.drive(x[:, None], state, lengths, inputs)
         return output[:, 0], along(self, after, torch.squeeze)
@@ -265,10 +285,13 @@ def _size_recurrent(layer: Any) -> int:
 
 
 def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
-    _no_inputs(layer, inputs)
-    is_told = lengths is not None and isinstance(layer, OnTorchs)
-    if lengths is None or is_told:
-        named = {"lengths": lengths} if is_told else {}
+    if isinstance(layer, OnTorchs):
+        marks = {"lengths": lengths, RESET: inputs.get(RESET)}
+        named = {name: each for name, each in marks.items() if each is not None}
+    else:
+        named = {}
+    _no_inputs(layer, {name: each for name, each in inputs.items() if name not in named})
+    if lengths is None or "lengths" in named:
         output, after, *_ = layer(x.transpose(0, 1) if layer.batch_first else x, state, **named)
         return (output.transpose(0, 1) if layer.batch_first else output), after
     kept = torch.as_tensor(lengths).cpu()
