@@ -20,7 +20,7 @@ from elman.nn.given import (
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import Made, notify
 from elman.nn.masked import Marks, Masks
-from elman.nn.passage import Outputs
+from elman.nn.passage import Outputs, Turn
 from elman.nn.piled import run_masked
 from elman.nn.regularized import Drops, Variational, Zoneout
 from elman.nn.rungs import Climb, check_seen
@@ -220,8 +220,18 @@ class Recurrent(Made):
             seeds = drawn.seeds(rows, is_step)
         x, others = inputs.get(self.main or ""), dict(inputs)
         others.pop(self.main or "", None)
-        kept = self._states.remembered, bool(self.return_states)
-        climb = Climb(lead, others, rows, masks, self._array, self._found, seeds, *kept)
+        climb = Climb(
+            lead,
+            others,
+            rows,
+            masks,
+            self._array,
+            self._found,
+            turn=Turn.of(lead, masks) if self.bidirectional else None,
+            seeds=seeds,
+            remembered=self._states.remembered,
+            is_seen=bool(self.return_states),
+        )
         runs = [functools.partial(climb.run, rung) for rung in self._rungs]
         count = self._states.directions
         layers = [runs[k : k + count] for k in range(0, len(runs), count)]

@@ -132,20 +132,26 @@ class Climb:
     masks: Masks | None
     array: Callable[[str], Tensor]
     kernels: Kernels
-    seeds: Tensor | None = None
-    remembered: Sequence[str] = ()
-    is_seen: bool = False
+    turn: Turn | None  # where there are two directions
+    seeds: Tensor | None
+    remembered: Sequence[str]
+    is_seen: bool
     finals: list[State] = field(default_factory=list)
     seen: list[Outputs] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """What the second direction of every layer is told of ends and beginnings."""
+        self.turned = self.masks
+        if self.turn is not None and self.masks is not None:
+            self.turned = self.turn.masks(self.masks)
+
     def run(self, rung: Rung, below: Tensor | None) -> Outputs:
         """What a direction gives; its final states and all that is seen are kept."""
-        inputs, masks, turn = dict(self.inputs), self.masks, None
+        turn = self.turn if rung.is_reverse else None
+        inputs, masks = dict(self.inputs), self.masks if turn is None else self.turned
         if below is not None:
             inputs[rung.main or ""] = below
-        if rung.is_reverse:
-            turn = Turn.of(self.lead, masks)
-            masks = masks if masks is None else turn.masks(masks)
+        if turn is not None:
             over = rung.cell.typed.over
             inputs = {n: turned_input(n, over.get(n, ""), v, turn) for n, v in inputs.items()}
         number, layer = len(self.finals), rung.average
