@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 
 
@@ -14,3 +15,11 @@ def assert_golden(path: Path, got: str, before: str = "") -> None:
     expected = path.read_text("utf-8").removeprefix(before)
     shown = difflib.unified_diff(expected.splitlines(), got.splitlines(), "golden", "now", n=99)
     assert got == expected, "\n" + "\n".join(shown)
+
+
+def assert_says_a_way_out(path: Path, got: str, kind: str = r"\w+Problem") -> None:
+    """That a file is this message, headed by the code in the file's name, and ends with advice."""
+    assert_golden(path, got)
+    headline, *rest = got.splitlines()
+    assert re.fullmatch(rf"{kind} \[{path.stem[:4]}\]: .*[^.]", headline)
+    assert rest and re.search(r"[.?]$", rest[-1])
