@@ -20,7 +20,7 @@ from tests.one_thread import one_thread  # noqa: E402, F401
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.c,
-    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated"),
 ]
 FOLDER = Path(__file__).parents[2] / "examples" / "requests"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
