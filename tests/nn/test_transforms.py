@@ -26,7 +26,7 @@ from torch.utils import _pytree as pytree  # noqa: E402
 import elman.nn  # noqa: E402
 from elman.errors import BackendProblem, ElmanError  # noqa: E402
 from elman.library import cells  # noqa: E402
-from elman.nn import opaque  # noqa: E402
+from elman.nn import layers  # noqa: E402
 from tests.one_thread import one_thread  # noqa: E402
 
 __all__ = ["one_thread"]
@@ -424,8 +424,8 @@ def test_an_exported_layer_is_any_length_and_batch_also_where_it_is_loaded(kind,
     file = io.BytesIO()
     torch.export.save(program, file)
     file.seek(0)
-    opaque._stacks.clear()
-    opaque._made.cache_clear()
+    layers._known.clear()
+    layers._made.cache_clear()
     loaded = torch.export.load(file).module()
     for lead in ((1, 1), (7, 5)):
         y = drawn(*lead, 3).requires_grad_()

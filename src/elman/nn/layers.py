@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import torch
 
 from elman.backends import torch_
 from elman.ir import Cell
+from elman.ir.data import from_data, to_data
 from elman.ir.sizes import number
 from elman.passes.randomness import WORDS
 
 Tensor: TypeAlias = torch.Tensor
 Tensors: TypeAlias = Sequence[Tensor | None]
 Lead: TypeAlias = tuple[int, int]  # the number of steps and of sequences
+Known = TypeVar("Known", bound=Callable[..., Any])
+
+
+def while_compiling(function: Known) -> Known:
+    """What torch.compile calls while it compiles, taking the result as it is.
+
+    A method without arguments: others it calls in some versions of torch only. This is what
+    `torch.compiler.assume_constant_result` says, which imports the compiler.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +89,8 @@ class Stack:
     kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        _ = self.states, self.no_states, self.first_state, self.words  # as above
+        # as above
+        _ = self.states, self.no_states, self.first_state, self.words, self.returns, self.is_fresh
 
     @cached_property
     def states(self) -> tuple[str, ...]:
@@ -86,6 +101,11 @@ class Stack:
     def remat(self) -> int | None:
         """As of its layers."""
         return self.layers[0].remat
+
+    @cached_property
+    def is_fresh(self) -> bool:
+        """Whether the kernels can hand over what they keep for the backward pass."""
+        return self.remat is None and not self.layers[0].cell.initial
 
     @cached_property
     def over(self) -> tuple[str, ...]:
@@ -130,6 +150,13 @@ class Stack:
                     rows = (tail[0] + place.row, *tail[1:]) if place.row is not None else tail
                     found[place.given] = max(rows, found[place.given] or rows)
         return tuple(found)
+
+    @while_compiling
+    def text(self) -> str:
+        """All that a stack is, from which `stack_from` makes the same one in another process."""
+        text = _written(self)
+        _known.setdefault(text, self)
+        return text
 
     def __getstate__(self) -> dict[str, Any]:
         # the kernels are compiled again, or found in the cache, where the stack is loaded
@@ -207,3 +234,53 @@ def _states(stack: Stack, k: int, lead: Lead, given: Tensors, like: Tensor) -> d
         zero = (lead[1], *stack.layers[k].tails[key])
         found[key] = like.new_zeros(zero) if tensor is None else tensor[k]
     return found
+
+
+_known: weakref.WeakValueDictionary[str, Stack] = weakref.WeakValueDictionary()
+
+
+def stack_from(text: str) -> Stack:
+    """The stack whose text this is."""
+    found = _known.get(text)
+    return _made(text) if found is None else found
+
+
+@lru_cache(maxsize=256)
+def _written(stack: Stack) -> str:
+    cells = list(dict.fromkeys(layer.cell for layer in stack.layers))
+    layers = [
+        {
+            "cell": cells.index(layer.cell),
+            "sizes": dict(layer.sizes),
+            **{name: getattr(layer, name) for name in ("names", "states", "remat")},
+        }
+        for layer in stack.layers
+    ]
+    return json.dumps(
+        {
+            "cells": [to_data(cell) for cell in cells],
+            "layers": layers,
+            "places": stack.places,
+            "count": stack.count,
+            "main": stack.main,
+        },
+        separators=(",", ":"),
+    )
+
+
+@lru_cache(maxsize=256)
+def _made(text: str) -> Stack:
+    data = json.loads(text)
+    cells = [from_data(cell) for cell in data["cells"]]
+    layers = [
+        Layer(
+            cells[layer["cell"]],
+            layer["sizes"],
+            tuple(layer["names"]),
+            tuple(layer["states"]),
+            layer["remat"],
+        )
+        for layer in data["layers"]
+    ]
+    places = [{name: Place(*at) for name, at in own.items()} for own in data["places"]]
+    return Stack(tuple(layers), tuple(places), data["count"], data["main"])

@@ -10,9 +10,9 @@ import torch
 from elman.backends.masks import check_lengths
 from elman.nn.fused import run_stack, with_states
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Lead, Stack, Tensor, Tensors
+from elman.nn.layers import Lead, Stack, Tensor, Tensors, stack_from
 from elman.nn.masked import Masks
-from elman.nn.opaque import shapes_of, stack_from
+from elman.nn.opaque import shapes_of
 from elman.nn.piled import run_masked
 
 # `present` says which of the stack's tensors the given ones are: autograd sees no list with gaps

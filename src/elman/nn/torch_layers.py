@@ -15,7 +15,7 @@ from elman.nn import autocast, opaque
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
 from elman.nn.given import remat_facts, remat_steps
-from elman.nn.layers import Stack
+from elman.nn.layers import Stack, while_compiling
 from elman.nn.look_inside import look_inside
 from elman.nn.masked import Marks
 from elman.nn.packed import Packing
@@ -64,7 +64,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         self._stacks = stacks_of(self._torchs(), remat_steps(self.remat))
         return self._stacks
 
-    @opaque.while_compiling
+    @while_compiling
     def _prepare(self) -> None:
         """Have what torch.compile cannot look into."""
         _ = self._stacks or self._single(), self._stack or self._whole()

@@ -12,9 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.errors import ElmanError, ShapeProblem
 from elman.nn.driven import map_state
 from elman.nn.given import remat_steps
-from elman.nn.layers import Tensor
+from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
-from elman.nn.opaque import while_compiling
 from elman.nn.packed import Packing
 from elman.nn.passage import Passage
 from elman.nn.recurrent import Recurrent
