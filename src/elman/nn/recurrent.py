@@ -191,7 +191,11 @@ class Recurrent(Made):
 
     def _is_simple(self) -> bool:
         """Whether nothing happens between layers that is no kernel's."""
-        return self._stack is not None and not (self.dropout and self.training)
+        return self._stack is not None and not self._is_dropping()
+
+    def _is_dropping(self) -> bool:
+        """Whether dropout acts; torch.compile traces twice what reads a float of a module."""
+        return self.num_layers > 1 and self.training and self.dropout > 0
 
     def _at_once(
         self, inputs: State, before: State, lead: tuple[int, int], masks: Masks | None
@@ -240,7 +244,7 @@ class Recurrent(Made):
 
     def _drop(self) -> Callable[[Tensor], Tensor] | None:
         """What befalls what a layer reads of another."""
-        if not (self.dropout and self.training):
+        if not self._is_dropping():
             return None
         return functools.partial(torch.nn.functional.dropout, p=self.dropout)
 

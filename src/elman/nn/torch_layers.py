@@ -123,7 +123,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
         run = self._runner(packing)
-        if self.bidirectional or (self.dropout and self.training and self.num_layers > 1):
+        if self.bidirectional or self._is_dropping():
             return self._by_layers(run, x, hx, packing)
         stack = self._stack or self._whole()
         given = (x, *self._weights(), *(stack.no_states if hx is None else hx))
@@ -210,9 +210,13 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return None
         return output, tuple(torch.cat(each) for each in zip(*finals, strict=True))
 
+    def _is_dropping(self) -> bool:
+        """Whether dropout acts; torch.compile traces twice what reads a float of a module."""
+        return self.num_layers > 1 and self.training and self.dropout > 0
+
     def _drop(self, packing: Packing | None) -> Callable[[Tensor], Tensor] | None:
         """Dropout between layers, drawn as torch draws it: for no step behind an end."""
-        if not (self.dropout and self.training):
+        if not self._is_dropping():
             return None
         drop = functools.partial(torch.nn.functional.dropout, p=self.dropout)
         if packing is None:
@@ -226,7 +230,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return explained(weights, False, *self._now()._facts())
         if autocast.is_on() and autocast.lowers(weights[0]):
             return "torch: torch's own layer serves under torch.autocast"
-        if count > 1 and (self.bidirectional or (self.dropout and self.training)):
+        if self.bidirectional or self._is_dropping():
             each = "direction of each layer" if self.bidirectional else "layer"
             facts.append(f"{count} calls, one for each {each}")
         return explained(weights, self.is_frozen, *facts, *remat_facts(self.remat))
