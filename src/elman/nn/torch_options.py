@@ -41,6 +41,9 @@ class Within(Recurrent):
         found.__dict__.update(given=weights, norms=norms, training=training)
         return found
 
+    def reset_parameters(self) -> None:
+        """Nothing: a call in the middle of torch.func or torch.export may be what makes it."""
+
     def _array(self, name: str) -> Tensor:
         found: Tensor = self.given[name] if name in self.given else self._constant(name)
         return found
@@ -91,6 +94,11 @@ class WithOptions(torch.nn.RNNBase):
         self.return_states, self.output_size = within.return_states, within.output_size
         if sizes is not None:
             self.reset_parameters()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if self.is_more:  # constants made while torch looks on would be no tensors to go on with
+            self._made()
 
     def _resize(self, sizes: tuple[int, ...]) -> None:
         """Weights of layers of several sizes, in torch's order."""
