@@ -46,7 +46,8 @@ class Turn:
         """What a layer is told that reads from the other end: what ended a part now begins it."""
         if masks.anew is None:
             return masks
-        behind = torch.cat([masks.anew[1:], torch.zeros_like(masks.anew[:1])])
+        steps = torch.arange(masks.steps, device=masks.anew.device)[:, None]
+        behind = masks.anew.roll(-1, 0) & (steps + 1 < masks.steps)  # for any number of steps
         return replace(masks, anew=self(behind))
 
 
