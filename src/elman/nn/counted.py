@@ -56,9 +56,10 @@ def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tenso
 
 
 def is_seen() -> bool:
-    """Whether there are numbers to look at: not while torch traces a call."""
-    transformed = torch._C._are_functorch_transforms_active()
-    return not (torch.compiler.is_compiling() or transformed)
+    """Whether there are numbers to look at, and to go by: not while torch traces a call."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return torch._C._get_tracing_state() is None and not torch._C._len_torch_dispatch_stack()
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 
 from elman.backends import torch_
 from elman.backends.masks import check_lengths, check_reset
+from elman.nn.counted import is_seen
 from elman.nn.layers import Layer
 from elman.passes.initial import initial_cell
 from elman.passes.masking import ANEW, MASKS, WITHIN, masked
@@ -114,7 +115,7 @@ class Marks:
         """The masks of these T steps of B sequences; E428 and E429 where there are none such."""
         ends = anew = seen = None
         if self.lengths is not None:
-            seen = check_lengths(self.lengths, lead, batched) if _seen() else None
+            seen = check_lengths(self.lengths, lead, batched) if is_seen() else None
             given = self.lengths if seen is None else seen
             ends = torch.as_tensor(given, device=device).reshape(-1)
         if self.reset is not None:
@@ -134,7 +135,7 @@ class Marks:
         axes = axes if batched else axes.replace("B", "")
         shape = tuple(sizes[axis] for axis in axes)
         is_known = isinstance(self.reset, torch.Tensor) and self.reset.dtype is torch.bool
-        if not (is_known and self.reset.shape == shape) and _seen():
+        if not (is_known and self.reset.shape == shape) and is_seen():
             check_reset(self.reset, shape, axes)
         found = torch.as_tensor(self.reset, device=device) != 0
         return (found.T if axes == "BT" else found).reshape(lead)
@@ -142,12 +143,6 @@ class Marks:
 
 def _within(steps: int, ends: Tensor) -> Tensor:
     return torch.arange(steps, device=ends.device)[:, None] < ends
-
-
-def _seen() -> bool:
-    """Whether there are numbers to look at: not while torch traces a call."""
-    transformed = torch._C._are_functorch_transforms_active()
-    return not (torch.compiler.is_compiling() or transformed)
 
 
 def with_masks(layer: Layer, kind: Kind) -> Layer:
