@@ -20,7 +20,8 @@ class States:
     """What the states of a stack look like.
 
     One tensor (layers * directions, B, size) holds a state that every layer has in one size; of
-    others there is a tuple, for each layer (directions, B, size), or None where it has none.
+    others there is a tuple, for each layer (directions, B, size), or None where it has none: within
+    torch.func, which knows tensors alone, (directions, B, 0).
     """
 
     tails: Mapping[str, Sequence[Shape | None]]  # by layer, what stands behind the batch
@@ -160,11 +161,18 @@ class States:
                 found[name] = torch.stack([row[name] for row in rows])
                 continue
             own = [rows[k : k + self.directions] for k in range(0, len(rows), self.directions)]
+            like = next(row[name] for row in rows if name in row)
             found[name] = tuple(
-                torch.stack([row[name] for row in layer]) if name in layer[0] else None
+                torch.stack([row[name] for row in layer]) if name in layer[0] else self._none(like)
                 for layer in own
             )
         return found
+
+    def _none(self, like: Tensor) -> Tensor | None:
+        """The state of a layer that has none."""
+        if not torch._C._are_functorch_transforms_active():
+            return None
+        return like.new_empty((self.directions, like.shape[0], 0))
 
 
 def without_batch(state: Mapping[str, Any]) -> dict[str, Any]:
