@@ -21,6 +21,7 @@ from torch.func import (  # noqa: E402
     stack_module_state,
     vmap,
 )
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 from torch.utils import _pytree as pytree  # noqa: E402
 
 import elman.nn  # noqa: E402
@@ -207,6 +208,24 @@ def test_a_transform(transform, name):
     same(*transform(layer_of(name), drawn(4, 2, 3)))
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_a_state_that_some_layers_lack_within_a_transform(both):
+    """torch.func knows tensors alone: an empty one stands for None."""
+    cell = [elman.cells["lstm"], elman.cells["gru"]]
+    layer = elman.nn.Recurrent(cell, 3, [4, 5], 2, bidirectional=both, dtype=WIDE)
+    x, directions = drawn(4, 2, 3), 1 + both
+    many = torch.stack([x, 2 * x])
+    output, state = vmap(layer)(many)
+    assert state["c"][1].shape == (2, directions, 2, 0)
+    again = vmap(layer)(many, state)[0]
+    for k in (0, 1):
+        found, after = layer(many[k])
+        same((output[k], state["c"][0][k]), (found, after["c"][0]))
+        assert after["c"][1] is None
+        same(again[k], layer(many[k], after)[0])
+    same(jvp(layer, (x,), (x,))[0][0], layer(x)[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_linearize(name):
@@ -300,6 +319,22 @@ def test_shapes_as_they_come_are_three_graphs():
     for lead in SHAPES:
         same(trained(model, layer, drawn(*lead, 3)), trained(layer, layer, drawn(*lead, 3)))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 3
+
+
+@pytest.mark.parametrize("make", [KINDS["states seen"], lambda: elman.nn.GRU(3, 4, dtype=WIDE)])
+def test_one_layer_is_traced_once(make):
+    """torch traces again what reads a float of a module, as its own Dropout does."""
+    layer = make().train()
+    graphs = []
+
+    def counting(graph, given):
+        graphs.append(graph)
+        return torch._dynamo.backends.registry.lookup_backend("aot_eager")(graph, given)
+
+    model = compiled(layer, backend=counting, dynamic=True)
+    for lead in SHAPES[1:4]:
+        trained(model, layer, drawn(*lead, 3))
+    assert len(graphs) == 1
 
 
 @pytest.mark.parametrize("name", quick(["gru", "start", "random"], "start"))
@@ -449,6 +484,60 @@ def test_layers_of_layers_and_a_pool_are_exported_for_any_length_and_batch():
     for steps, lengths in ((7, [2, 0, 7]), (1, [1])):
         x, ends = drawn(steps, len(lengths), 3), torch.tensor(lengths)
         same(program.module()(x, ends), model(x, ends))
+
+
+class Masked(torch.nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x, lengths, reset):
+        return self.layer(x, lengths=lengths, reset=reset)[0]
+
+
+def masked_inputs(steps, rows):
+    generator = torch.Generator().manual_seed(steps)
+    lengths = torch.randint(0, steps + 1, (rows,), generator=generator)
+    return drawn(steps, rows, 3), lengths, torch.rand(steps, rows, generator=generator) < 0.3
+
+
+@pytest.mark.parametrize("kind", quick(["two directions", "GRU", "LSTM"], "two directions"))
+def test_lengths_and_resets_are_exported_for_any_number_of_steps(kind):
+    """Also where no call came before; the layer itself stays as it was."""
+    model = Masked(KINDS[kind]().eval())
+    free = {"x": ANY[0], "lengths": {0: ANY[0][1]}, "reset": ANY[0]}
+    program = torch.export.export(model, masked_inputs(4, 2), dynamic_shapes=free)
+    for lead in ((1, 1), (2, 3), (7, 5)):
+        given = masked_inputs(*lead)
+        same(program.module()(*given), model(*given))
+
+
+@pytest.mark.parametrize("kind", quick(["gru", "two directions", "GRU"], "gru"))
+def test_lengths_are_inputs_of_what_is_traced(kind):
+    model = Masked(KINDS[kind]().eval())
+    first, other = masked_inputs(4, 2), (drawn(4, 2, 3), torch.tensor([1, 3]), torch.zeros(4, 2))
+    for made in (make_fx(model)(*first), torch.jit.trace(model, first, check_trace=False)):
+        same(made(*other), model(*other))
+
+
+def first_of_all(kind, layer, x):
+    """A call that torch looks on at, or has its own idea of tensors in."""
+    if kind == "export":
+        torch.export.export(layer, (x,), strict=False)
+    elif kind == "vmap":
+        vmap(lambda x: layer(x, lengths=[4, 2])[0])(torch.stack([x, 2 * x]))
+    else:
+        with torch.inference_mode():
+            layer(x)
+
+
+@pytest.mark.parametrize("kind", ["export", "vmap", "inference"])
+@pytest.mark.parametrize("options", [{}, {"zoneout": 0.2, "num_layers": 2, "layer_norm": True}])
+def test_a_copy_serves_whatever_its_first_call_is(kind, options):
+    layer, x = elman.nn.LSTM(3, 4, **options, dtype=WIDE).eval(), drawn(4, 2, 3)
+    again = copy.deepcopy(layer)
+    first_of_all(kind, again, x)
+    same(by_kernels(again, x), by_kernels(layer, x))
 
 
 @pytest.mark.slow
