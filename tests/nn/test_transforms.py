@@ -226,6 +226,35 @@ def test_a_state_that_some_layers_lack_within_a_transform(both):
     same(jvp(layer, (x,), (x,))[0][0], layer(x)[0])
 
 
+BATCHED = {
+    "plain": ({}, {}),
+    "remat": ({"remat": 2}, {}),
+    "lengths": ({}, {"lengths": [400, 90, 5]}),
+    "two directions": ({"num_layers": 2, "bidirectional": True}, {}),
+}
+
+
+@pytest.mark.parametrize("kind", BATCHED)
+def test_many_gradients_at_once(kind):
+    """What torch.autograd vectorises: a batch of cotangents comes to the backward pass."""
+    options, named = BATCHED[kind]
+    layer, rows = layer_of("lstm", **options), 3 if named else 2
+    x = drawn(400 if named else 3, rows, 3).requires_grad_()
+    output, state = layer(x, **named)
+    found = output[:3].square().sum((0, 1)) + state["c"].sum()
+    wanted = [x, *layer.parameters()]
+    above = drawn(3, len(found), seed=8)
+    each = [torch.autograd.grad(found, wanted, v, retain_graph=True) for v in above]
+    expected = [torch.stack(those) for those in zip(*each, strict=True)]
+    more = {"retain_graph": True}
+    same(torch.autograd.grad(found, wanted, above, is_grads_batched=True, **more), expected)
+    same(vmap(lambda v: torch.autograd.grad(found, wanted, v, **more))(above), expected)
+    if not named:
+        jacobian = torch.autograd.functional.jacobian
+        few = drawn(2, 2, 3)
+        same(*(jacobian(lambda x: layer(x)[0], few, vectorize=v) for v in (True, False)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_linearize(name):

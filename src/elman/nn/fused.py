@@ -13,7 +13,17 @@ from elman.nn.autocast import lowered
 from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Layer, Lead, Stack, Tensor, Tensors, composite, differentiated
+from elman.nn.layers import (
+    Layer,
+    Lead,
+    Stack,
+    Tensor,
+    Tensors,
+    composite,
+    differentiated,
+    is_composed,
+    is_wrapped,
+)
 from elman.nn.opaque import is_transformed
 from elman.nn.remat import Rematerialized
 from elman.passes.initial import initial_cell
@@ -21,7 +31,6 @@ from elman.passes.initial import initial_cell
 Found = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # other classes of tensors have ways of their own
 STRIDED = torch.strided
-is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # also one that outlives its transform
 
 
 def why_not(tensors: Tensors) -> str | None:
@@ -214,7 +223,7 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         kernels, plan = ctx.kernels, ctx.plan
         saved, needed = ctx.saved_tensors, ctx.needs_input_grad[3:]
-        if torch.is_grad_enabled():  # create_graph: the gradients are to be differentiated again
+        if is_composed(grads):
             return (
                 None,
                 None,

@@ -32,6 +32,9 @@ def while_compiling(function: Known) -> Known:
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
 
+is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # also one that outlives its transform
+is_legacy_batch = torch._C._functorch.is_legacy_batchedtensor  # as of is_grads_batched
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -200,18 +203,28 @@ def composite(
     return outputs, tuple(torch.stack([f[key] for f in finals]) for key in stack.states)
 
 
+def is_composed(grads: Tensors) -> bool:
+    """Whether gradients are to be differentiated again, or come as a batch of several."""
+    if torch.is_grad_enabled():
+        return True
+    return any(g is not None and (is_legacy_batch(g) or is_wrapped(g)) for g in grads)
+
+
 def differentiated(
     stack: Stack, lead: Lead, given: Tensors, grads: Tensors, needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients as a graph of their own (double backward): through the torch backend."""
+    """The gradients as `is_composed` asks for them: through the torch backend."""
+    again = torch.is_grad_enabled()
     given = given[: stack.count]
-    outputs, final = composite(stack, lead, given)
-    pairs = zip((*outputs, *final), grads, strict=True)
-    live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
+    with torch.enable_grad():
+        outputs, final = composite(stack, lead, given)
+    roots = zip((*outputs, *final), grads, strict=True)
+    live = [(root, g) for root, g in roots if g is not None and root.requires_grad]
     wrt = [t for t, need in zip(given, needed, strict=True) if need and t is not None]
+    above = [g for _, g in live]
     found = iter(
         torch.autograd.grad(
-            [r for r, _ in live], wrt, [g for _, g in live], create_graph=True, allow_unused=True
+            [root for root, _ in live], wrt, above, create_graph=again, allow_unused=True
         )
     )
     return [next(found) if need else None for need in needed]
