@@ -15,6 +15,10 @@ Tensor: TypeAlias = torch.Tensor
 
 def written(task: Writing, how: Search) -> Generated:
     """What a decoder writes from its first token, or vector, and a state on."""
+    if (how.min_steps or 0) > task.max_steps:
+        headline = f"min_steps={how.min_steps}, and max_steps={task.max_steps}"
+        rule = "What is written has min_steps steps at least, and max_steps at most."
+        raise NameProblem("E419", headline, rule=rule)
     if task.decoder.embedding is None:
         if how.method != "greedy":
             rule = "A read-out of numbers has no tokens to choose from."
