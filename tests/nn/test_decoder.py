@@ -297,6 +297,7 @@ def test_padded_targets_are_each_sequence_alone(layer, feeding, p):
         targets[1:, 1] = torch.nan
     else:
         model = decoder(layer, "general", feeding)
+        targets[1:, 1] = TOKENS + 7  # no token
     logits, state, weights = model(
         targets, None, memory, memory_lengths=LENGTHS, lengths=lengths, teacher_forcing=p
     )

@@ -59,6 +59,26 @@ def given():
     return torch.randint(TOKENS, (S, B)), torch.randint(TOKENS, (T, B))
 
 
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_vectors_behind_a_length_may_hold_anything(kind):
+    """Gradients too, and of a sequence without a step: its state is 0, and nothing is learned."""
+    torch.manual_seed(0)
+    encoder, lengths = Encoder(ENCODERS[kind]()).double(), torch.tensor([6, 0, 3, 5])
+    x = torch.randn(S, B, WIDTH, dtype=torch.float64)
+    behind = torch.arange(S)[:, None] >= lengths
+    found = []
+    for filled in (0.0, torch.nan):
+        read = x.masked_fill(behind[:, :, None], filled).requires_grad_()
+        memory, state = encoder(read, lengths)
+        parts = state.values() if isinstance(state, dict) else [state]
+        tensors = [memory, *(part[0] if isinstance(part, tuple) else part for part in parts)]
+        total = sum(tensor.square().sum() for tensor in tensors)
+        grads = torch.autograd.grad(total, [*encoder.parameters(), read])
+        found.append([*tensors, *grads])
+    assert all(each.isfinite().all() for each in found[1])
+    torch.testing.assert_close(*found)
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("score", [None, "additive", "general"])
@@ -66,7 +86,7 @@ def test_a_padded_batch_is_each_sequence_alone(encoder, decoder, score):
     model, (source, targets) = network(encoder, decoder, score, bool(score)), given()
     logits, _, weights = model(source, targets, LENGTHS)
     padding = torch.arange(S)[:, None] >= torch.tensor(LENGTHS)
-    other = torch.where(padding, (source + 1) % TOKENS, source)
+    other = torch.where(padding, source + TOKENS, source)
     torch.testing.assert_close(model(other, targets, LENGTHS)[0], logits)
     written = model.generate(source, LENGTHS, max_steps=5, method="beam", beam_size=3)
     for b, n in enumerate(LENGTHS):

@@ -13,6 +13,7 @@ from elman.nn.decoder_given import (
     check_layer,
     check_sizes,
     check_token,
+    check_tokens,
     one_count,
     probability,
     read_out_of,
@@ -131,12 +132,11 @@ class Decoder(torch.nn.Module):
         """
         p = probability(teacher_forcing)
         asked = self.prepare(memory, memory_lengths, memory_mask)
-        given = self._given(targets, start)
-        one_count({"targets": given.shape[1], "the memory": len(asked.keys) if asked else None})
-        within = counted((given.shape[0], given.shape[1]), lengths, None, given.device)
+        steps = self._steps(targets)
+        one_count({"targets": steps.shape[1], "the memory": len(asked.keys) if asked else None})
+        within = counted((steps.shape[0], steps.shape[1]), lengths, None, steps.device)
         told = Told(asked, inputs or {}, lengths, within)
-        if within is not None and self.embedding is None:
-            given = given.masked_fill(~within[:, :, None], 0.0)  # 0 * NaN is NaN
+        given = self._given(steps, start, within)
         if p == 1.0 and not self.input_feeding:
             logits, weights, state = self._by_call(given, state, told)
         else:
@@ -153,7 +153,7 @@ class Decoder(torch.nn.Module):
     def _by_call(self, given: Tensor, state: Any, told: Told) -> tuple[Tensor, Tensor | None, Any]:
         """All steps in one call of the layer: logits (T, B, output_size), weights, state."""
         x = self._embedded(given)
-        output, state = self._kind.run(self.layer, x, state, told.lengths, told.inputs)
+        output, state, *_ = self._kind.run(self.layer, x, state, told.lengths, told.inputs)
         features, weights = self._features(output.transpose(0, 1), told.memory)
         weights = None if weights is None else weights.transpose(0, 1)
         return self.read_out(features).transpose(0, 1), weights, state
@@ -238,8 +238,8 @@ class Decoder(torch.nn.Module):
             mask = None if mask is None else torch.as_tensor(mask).T
         return self.attention.prepare(memory, lengths=lengths, mask=mask)
 
-    def _given(self, targets: Tensor, start: Any) -> Tensor:
-        """What the steps read with teacher forcing: `start`, and all targets but the last."""
+    def _steps(self, targets: Tensor) -> Tensor:
+        """The targets, (T, B) or (T, B, size)."""
         check_tensor("targets", targets)
         axes = 2 if self.embedding is not None else 3
         is_right = targets.dim() == axes and targets.numel()
@@ -255,8 +255,17 @@ class Decoder(torch.nn.Module):
                 f"{given}, and the decoder needs {what} {wanted}",
                 rule="The targets are what is to be written: each step reads the one before.",
             )
-        steps = targets.transpose(0, 1) if self.batch_first else targets
-        steps = steps.clamp(min=0) if self.embedding is not None else steps
+        return targets.transpose(0, 1) if self.batch_first else targets
+
+    def _given(self, steps: Tensor, start: Any, within: Tensor | None) -> Tensor:
+        """What the steps read with teacher forcing: `start`, and all targets but the last."""
+        if within is not None:  # what is behind a length may hold anything: 0 * NaN is NaN
+            hidden = ~within if self.embedding is not None else ~within[:, :, None]
+            steps = steps.masked_fill(hidden, 0)
+        if self.embedding is not None:
+            steps, tokens = steps.clamp(min=0), self.embedding.num_embeddings
+            fix = "Pass lengths=, or targets of -100, where there is padding."
+            check_tokens("targets", steps, tokens, fix=fix, is_turned=self.batch_first)
         one_count({"targets": steps.shape[1], "start": self._starts(start)})
         first = self.first(steps.shape[1], start, steps)
         return torch.cat([first[None], steps[:-1]])

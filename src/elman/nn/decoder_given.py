@@ -55,6 +55,12 @@ def check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
         headline = f"the embedding has {embedding.num_embeddings} tokens, "
         rule = "Tied weights have a row for each token."
         raise ShapeProblem("E218", f"{headline}and output_size={decoder.output_size}", rule=rule)
+    if embedding is not None and decoder.output_size > embedding.num_embeddings:
+        headline = f"output_size={decoder.output_size}, and the embedding has "
+        rule = "A step reads what the step before wrote, whichever token it is."
+        fix = f"Make the embedding of {decoder.output_size} tokens."
+        tokens = f"{embedding.num_embeddings} tokens"
+        raise ShapeProblem("E218", headline + tokens, rule=rule, fix=fix)
 
 
 def read_out_of(
@@ -100,6 +106,20 @@ def _is_token(given: Any, tokens: int) -> bool:
         return True
     found = torch.as_tensor(given)
     return not found.is_floating_point() and bool(((found >= 0) & (found < tokens)).all())
+
+
+def check_tokens(
+    name: str, given: torch.Tensor, tokens: int, *, fix: str, is_turned: bool = False
+) -> None:
+    """E418 for an entry of tokens (T, B) that is none; a turned name is of (B, T)."""
+    if not is_seen():
+        return
+    wrong = (given < 0) | (given >= tokens)
+    if wrong.any():
+        t, b = map(int, wrong.nonzero()[0])
+        entry = f"{name}[{b}, {t}]" if is_turned else f"{name}[{t}, {b}]"
+        rule = f"A token is a whole number from 0 to {tokens - 1}."
+        raise NameProblem("E418", f"{entry} is {int(given[t, b])}", rule=rule, fix=fix)
 
 
 def one_count(known: Mapping[str, int | None]) -> int | None:

@@ -10,6 +10,7 @@ import torch
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import counted
 from elman.nn.decoder import Decoder
+from elman.nn.decoder_given import check_tokens
 from elman.nn.driven import Composed, Form, Inputs, check_driven, is_batch_first, kind_of
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated
@@ -64,12 +65,26 @@ class Encoder(torch.nn.Module):
             headline = f"the source is {given}, and the encoder needs {wanted}"
             rule = "S steps, B sequences (B, S where the layer is batch_first)."
             raise ShapeProblem("E218", headline, rule=rule)
-        x = source if self.embedding is None else self.embedding(source)
-        x = x.transpose(0, 1) if self.batch_first else x
-        if lengths is not None:
-            counted((x.shape[0], x.shape[1]), lengths, None, x.device)  # E428
-        memory, after = self._kind.run(self.layer, x, state, lengths, inputs or {})
+        x = source.transpose(0, 1) if self.batch_first else source
+        within = counted((x.shape[0], x.shape[1]), lengths, None, x.device)
+        if within is not None:  # what is behind a length may hold anything: 0 * NaN is NaN
+            x = x.masked_fill(~within if axes == 2 else ~within[:, :, None], 0)
+        if self.embedding is not None:
+            self._check_tokens(x)
+            x = self.embedding(x)
+        memory, after, *_ = self._kind.run(self.layer, x, state, lengths, inputs or {})
         return (memory.transpose(0, 1) if self.batch_first else memory), after
+
+    def _check_tokens(self, x: Tensor) -> None:
+        """E218 and E418 for what the embedding cannot look up."""
+        if x.is_floating_point():
+            fix = "Pass source.long(), or make the encoder without an embedding."
+            headline = f"the source is {x.dtype}, and the encoder needs tokens, whole numbers"
+            raise ShapeProblem("E218", headline, fix=fix)
+        tokens = getattr(self.embedding, "num_embeddings", None)
+        if tokens is not None:
+            fix = "Pass lengths= where there is padding."
+            check_tokens("source", x, tokens, fix=fix, is_turned=self.batch_first)
 
 
 class Bridge(torch.nn.Module):
