@@ -110,6 +110,26 @@ def check_dropout(dropout: object) -> None:
         )
 
 
+SWITCHES = (
+    "bias",
+    "batch_first",
+    "bidirectional",
+    "learn_initial_state",
+    "residual",
+    "layer_norm",
+    "skip_input",
+)
+
+
+def check_switches(layer: object) -> None:
+    """E214 for what is neither True nor False, nor 1 or 0, which numbers and NumPy have for it."""
+    for name in SWITCHES:
+        given = getattr(layer, name, False)
+        is_one = isinstance(given, bool | int | np.bool_) and given in (0, 1)
+        if not is_one:
+            raise ShapeProblem("E214", f"{name}={given!r}", rule="It is True or False.")
+
+
 def remat_steps(remat: object) -> int | None:
     """None to keep all for the backward pass, 0 for blocks that suit, else a block's steps; E214.
 

@@ -16,7 +16,14 @@ from elman.ir.sizes import number
 from elman.nn import drawn
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import pack
-from elman.nn.given import Form, as_cell, check_names, constant_tensors, remat_steps
+from elman.nn.given import (
+    Form,
+    as_cell,
+    check_names,
+    check_switches,
+    constant_tensors,
+    remat_steps,
+)
 from elman.nn.layers import Stack, stacked
 from elman.nn.passage import Passage, check_residual
 from elman.nn.regularized import Drops
@@ -62,6 +69,7 @@ class Made(CanFreeze):
 
     def _make(self, constants: Mapping[str, Any], device: Any, dtype: torch.dtype | None) -> None:
         """All that the layers consist of, begun by torch's own rule."""
+        check_switches(self)
         widths = self._plan()
         self._make_weights(device, dtype)
         self._keep_constants(constants, device, dtype)

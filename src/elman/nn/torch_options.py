@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem
 from elman.nn.driven import map_state
-from elman.nn.given import remat_steps
+from elman.nn.given import check_switches, remat_steps
 from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
 from elman.nn.packed import Packing
@@ -81,6 +81,7 @@ class WithOptions(torch.nn.RNNBase):
         super().__init__(*args, **named)
         told = {name: given for name, given in options.items() if given != OPTIONS[name]}
         self.__dict__.update(told)
+        check_switches(self)
         if sizes is not None or told.keys() - ALIKE:
             self._become_more(sizes)
 
