@@ -93,6 +93,9 @@ MISTAKES = {
         zeros(5, 3, 8), m=zeros(5, 16), lengths=[5, 2, 1]
     ),
     "E213_of_layers": lambda: Stacked(GRU(8, 16), GRU(16, 4))(zeros(5, 3, 8), zeros(2, 3, 16)),
+    "E214_switch": lambda: Recurrent(elman.cells["gru"], 8, 16, bidirectional="yes"),
+    "E214_switch_of_a_drop_in": lambda: GRU(8, 16, bidirectional="no"),
+    "E214_switch_of_a_stack": lambda: Stacked(GRU(8, 8), residual="no"),
     "E208_no_sizes": lambda: Recurrent(elman.cells["gru"], 8, []),
     "E213_sizes": lambda: Recurrent(elman.cells["gru"], 8, [16, 4])(
         zeros(5, 3, 8), {"h": zeros(2, 3, 16)}
@@ -125,6 +128,8 @@ MISTAKES = {
     "E218_decoder_reads_context": lambda: looking(input_feeding=True),
     "E218_decoder_reads_read_out": lambda: vectors(output_size=4),
     "E218_decoder_asks": lambda: decoder(attention=Attention(20, 32)),
+    "E218_output_size": lambda: decoder(output_size=11),
+    "E218_source_not_whole": lambda: Encoder(GRU(8, 16), embedding())(zeros(5, 3)),
     "E218_tied": lambda: decoder(tie_weights=True, output_size=11),
     "E416_tied": lambda: vectors(tie_weights=True),
     "E416_input_feeding": lambda: decoder(input_feeding=True),
@@ -135,6 +140,8 @@ MISTAKES = {
     "E218_targets": lambda: decoder()(tokens[0]),
     "E218_targets_not_whole": lambda: decoder()(zeros(5, 3)),
     "E218_targets_vectors": lambda: vectors()(zeros(5, 2, 4)),
+    "E418_targets": lambda: decoder()(tokens + 10 * torch.eye(5, 3, dtype=torch.long)),
+    "E418_source": lambda: Encoder(GRU(8, 16, batch_first=True), embedding())(tokens.T - 1),
     "E418_no_start": lambda: decoder(start=None)(tokens),
     "E418_start": lambda: decoder(start=10)(tokens),
     "E211_start": lambda: decoder()(tokens, start=[0, 1]),
@@ -151,6 +158,7 @@ MISTAKES = {
     "E419_banned_words": lambda: written(banned="end"),
     "E419_all_banned": lambda: written(banned=[0, *range(2, 10)], min_steps=2),
     "E419_min_steps": lambda: written(min_steps=0),
+    "E419_min_steps_above_max_steps": lambda: written(min_steps=5),
     "E243_steps": lambda: Decoder(CLOCKED, embedding(), start=0).generate(
         max_steps=9, inputs={"m": zeros(5)}
     ),

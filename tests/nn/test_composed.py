@@ -116,6 +116,36 @@ def test_a_stack_is_its_layers_one_after_the_other():
     torch.testing.assert_close(copy.deepcopy(stack)(x)[0], expected)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_what_is_seen_of_every_step_is_given_for_each_layer(batch_first, lengths):
+    """Of a layer read backwards each step stands where it was read; torch's own give nothing."""
+    same = {"batch_first": batch_first, "dtype": torch.float64}
+    named = {"return_states": ("c", "f"), **same}
+    whole = Recurrent(cells["lstm"], 3, 5, bidirectional=True, **named)
+    ahead, back = (Recurrent(cells["lstm"], 3, 5, **named) for _ in range(2))
+    for name, weight in ahead.named_parameters():
+        weight.data.copy_(getattr(whole, name))
+        getattr(back, name).data.copy_(getattr(whole, f"{name}_reverse"))
+    top = LSTM(4, [3, 2], return_states=("c",), **same)
+    stack = Stacked(Bidirectional(ahead, back), torch.nn.GRU(10, 4, **same), top)
+    x = drawn(STEPS, BATCH, 3)
+    x = x.transpose(0, 1) if batch_first else x
+    output, states, seen = stack(x, lengths=lengths)
+    (both, none, above), expected = seen, whole(x, lengths=lengths)[2]
+    for name in ("c", "f"):
+        near(torch.cat([each[name] for each in both]), expected[name])
+    assert none is None and len(states) == 3
+    assert [each.shape[-1] for each in above["c"]] == [3, 2]
+    if lengths is None:
+        near(above["c"][1][0, :, -1] if batch_first else above["c"][1][0, -1], states[2][1][1][0])
+        alone, _, (one, _, last) = stack(x[1] if batch_first else x[:, 1])
+        near(alone, output[1] if batch_first else output[:, 1])
+        near(one[1]["c"], both[1]["c"].select(1 if batch_first else 2, 1))
+        near(last["c"][0], above["c"][0].select(1 if batch_first else 2, 1))
+        assert len(Encoder(stack)(x)) == 2
+
+
 @pytest.mark.parametrize("kind", ["Recurrent", "drop-in"])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("lengths", [None, LENGTHS])

@@ -17,9 +17,10 @@ from elman.nn.driven import (
     check_driven,
     is_batch_first,
     kind_of,
+    map_state,
     states_of,
 )
-from elman.nn.given import Form, check_dropout
+from elman.nn.given import Form, check_dropout, check_switches
 from elman.nn.masked import Masks
 from elman.nn.passage import Passage, Turn, check_residual
 from elman.nn.pool import ReadOut
@@ -52,8 +53,9 @@ class Bidirectional(Composed):
         read_out: a `ReadOut` of the joined output, and of the input where it has an input_size:
             y = g(W_y [a_forward, a_backward, x] + b_y).
 
-    Shapes: as of the layers; the states are a tuple of both layers' own. Behind `lengths` the
-    output is 0 (of a read-out, what it makes of zeros).
+    Shapes: as of the layers; the states are a tuple of both layers' own, and so is what their
+    `return_states` give, a third result. Behind `lengths` the output is 0 (of a read-out, what
+    it makes of zeros).
 
     Errors: E413 for a merge that does not exist, E218 where sizes clash.
 
@@ -104,13 +106,14 @@ class Bidirectional(Composed):
         x, turn = masks.cleared({"x": x}, "x")["x"], Turn.of((x.shape[0], x.shape[1]), masks)
         ahead, back = self.layers
         before = states_of(self, state)
-        one, after = kind_of(ahead).run(ahead, x, before[0], lengths, inputs)
+        one, after, *seen = kind_of(ahead).run(ahead, x, before[0], lengths, inputs)
         turned = {name: _turned(back, name, each, turn) for name, each in inputs.items()}
-        other, last = kind_of(back).run(back, turn(x), before[1], lengths, turned)
+        other, last, *behind = kind_of(back).run(back, turn(x), before[1], lengths, turned)
         output = MERGED[self.merge](one, turn(other))
         if self.read_out is not None:
             output = self.read_out(output, x if self.read_out.input_size else None)
-        return output, (after, last)
+        behind = [map_state(each, lambda one: _turned_seen(back, one, turn)) for each in behind]
+        return output, (after, last), *_joined(seen, behind)
 
     def extra_repr(self) -> str:
         """What joins them."""
@@ -131,8 +134,8 @@ class Stacked(Composed):
         dropout: on the output of each layer but the last, while training.
         residual: a layer adds its input to its output, where both have one size.
 
-    Shapes: as of the layers; the states are a tuple of the layers' own. Inputs by name go to every
-    layer whose cell has them.
+    Shapes: as of the layers; the states are a tuple of the layers' own, and so is what their
+    `return_states` give, a third result. Inputs by name go to every layer whose cell has them.
 
     Errors: E218 where sizes clash, E405 for an input that no layer has.
     """
@@ -147,6 +150,7 @@ class Stacked(Composed):
         self.layers = torch.nn.ModuleList(layers)
         check_dropout(dropout)
         self.dropout, self.residual = dropout, residual
+        check_switches(self)
         widths: list[int] = [layers[0].input_size]
         for k, layer in enumerate(layers):
             reads, given = layer.input_size, widths[-1]
@@ -173,11 +177,13 @@ class Stacked(Composed):
                     fix=nearest(name, known) or None,
                 )
         finals: list[Any] = []
+        seen: list[list[Any]] = []
 
         def run(layer: Any, before: Any, own: Inputs) -> Callable[[Any], tuple[Tensor, ...]]:
             def direction(below: Tensor) -> tuple[Tensor, ...]:
-                output, after = kind_of(layer).run(layer, below, before, lengths, own)
+                output, after, *more = kind_of(layer).run(layer, below, before, lengths, own)
                 finals.append(after)
+                seen.append(more)
                 return (output,)
 
             return direction
@@ -185,7 +191,7 @@ class Stacked(Composed):
         runs = [[run(*each)] for each in zip(self.layers, states, named, strict=True)]
         drop = torch.nn.Dropout(self.dropout) if self.dropout and self.training else None
         (output,) = Passage((), self.residual).through(x, runs, drop)
-        return output, tuple(finals)
+        return output, tuple(finals), *_joined(*seen)
 
     def extra_repr(self) -> str:
         """What happens between the layers."""
@@ -221,6 +227,17 @@ def _another(layer: Any) -> Any:
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
     return found
+
+
+def _joined(*seen: list[Any]) -> list[Any]:
+    """What is seen of each of the layers, in one tuple; nothing where no layer gives any."""
+    return [tuple(each[0] if each else None for each in seen)] if any(seen) else []
+
+
+def _turned_seen(layer: Any, seen: Tensor, turn: Turn) -> Tensor:
+    """What is seen of every step, (layers, T, B, size) or B before T, from the other end."""
+    axes = (2, 1) if is_batch_first(layer) else (1, 2)
+    return turn(seen.movedim(axes, (0, 1))).movedim((0, 1), axes)
 
 
 def _masks(x: Tensor, lengths: Any) -> Masks:

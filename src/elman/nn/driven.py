@@ -19,7 +19,7 @@ from elman.nn.recurrent import Recurrent
 from elman.nn.torch_own import OnTorchs
 
 Tensor: TypeAlias = torch.Tensor
-Found: TypeAlias = tuple[Tensor, Any]
+Found: TypeAlias = tuple[Any, ...]  # output and state, and what is seen of every step, if asked
 Inputs: TypeAlias = Mapping[str, Tensor]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 RESET = "reset"  # among the inputs by name: where a sequence begins anew, as the layer has its x
@@ -61,7 +61,7 @@ class Composed(torch.nn.Module):
     layers: torch.nn.ModuleList
 
     def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
-        """As `Kind.run`; `state` is a tuple with that of each layer, or None."""
+        """As `Kind.run`; states and what is seen are tuples with those of each layer, or None."""
         raise NotImplementedError
 
     def forward(
@@ -75,7 +75,9 @@ class Composed(torch.nn.Module):
     ) -> Found:
         """Output (T, B, output_size) and a tuple of the layers' final states.
 
-        `lengths` and `reset` as of `Recurrent`; torch's own layers take no reset.
+        Where a layer has `return_states`, a third result is a tuple of what each of them gives of
+        every step, None where one gives nothing. `lengths` and `reset` as of `Recurrent`; torch's
+        own layers take no reset.
         """
         check_tensor("x", x)
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
@@ -97,8 +99,8 @@ class Composed(torch.nn.Module):
             inputs[RESET] = anew.T if self.batch_first else anew
         elif lengths is not None and is_seen():
             check_lengths(lengths, lead, True)
-        output, after = self.drive(x, state, lengths, inputs)
-        return (output.transpose(0, 1) if self.batch_first else output), after
+        output, *rest = self.drive(x, state, lengths, inputs)
+        return (output.transpose(0, 1) if self.batch_first else output), *rest
 
     def explain(self) -> str:
         """Which backend serves each of the layers, and why not another."""
@@ -124,8 +126,9 @@ class Composed(torch.nn.Module):
             assert anew is not None
             inputs = {RESET: anew.T if self.batch_first else anew}
         state = along(self, state, torch.unsqueeze)
-        output, after = self.drive(x[:, None], state, lengths, inputs)
-        return output[:, 0], along(self, after, torch.squeeze)
+        output, after, *seen = self.drive(x[:, None], state, lengths, inputs)
+        alone = [map_state(each, lambda one: one.squeeze(rows_axis(self))) for each in seen]
+        return output[:, 0], along(self, after, torch.squeeze), *alone
 
 
 def states_of(layer: Composed, state: Any) -> Sequence[Any]:
@@ -171,6 +174,11 @@ def check_driven(layer: Any, who: str) -> None:
 def is_batch_first(layer: Any) -> bool:
     """Whether sequences are (B, T, size); a torch cell, which has no time, says nothing."""
     return bool(getattr(layer, "batch_first", False))
+
+
+def rows_axis(layer: Any) -> int:
+    """Where the sequences lie in what is seen: (layers, T, B, size), or B before T."""
+    return 1 if is_batch_first(layer) else 2
 
 
 def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -266,8 +274,8 @@ def rows_of(layer: Any, state: Any) -> int | None:
 
 def _run_recurrent(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
     given = x.transpose(0, 1) if layer.batch_first else x
-    output, after, *_ = layer(given, state, lengths=lengths, **inputs)
-    return (output.transpose(0, 1) if layer.batch_first else output), after
+    output, *rest = layer(given, state, lengths=lengths, **inputs)
+    return (output.transpose(0, 1) if layer.batch_first else output), *rest
 
 
 def _step_recurrent(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
@@ -292,8 +300,8 @@ def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) 
         named = {}
     _no_inputs(layer, {name: each for name, each in inputs.items() if name not in named})
     if lengths is None or "lengths" in named:
-        output, after, *_ = layer(x.transpose(0, 1) if layer.batch_first else x, state, **named)
-        return (output.transpose(0, 1) if layer.batch_first else output), after
+        output, *rest = layer(x.transpose(0, 1) if layer.batch_first else x, state, **named)
+        return (output.transpose(0, 1) if layer.batch_first else output), *rest
     kept = torch.as_tensor(lengths).cpu()
     packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)
     output, after, *_ = layer(packed, state)
@@ -309,7 +317,7 @@ def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) 
 
 
 def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
-    output, after = _run_torch(layer, x[None], state, None, inputs)
+    output, after, *_ = _run_torch(layer, x[None], state, None, inputs)
     return output[0], after
 
 
@@ -386,7 +394,7 @@ def _shapes_composed(layer: Any) -> Shapes:
 
 
 def _step_composed(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
-    output, after = layer.drive(x[None], state, None, inputs)
+    output, after, *_ = layer.drive(x[None], state, None, inputs)
     return output[0], after
 
 
