@@ -59,6 +59,8 @@ MISTAKES = {
     "E434_words": lambda: crf(allowed="BIO"),
     "E434_numbers": lambda: crf(allowed_start=[0.5, 0.5, 0.0]),
     "E434_no_tag": lambda: crf(allowed_end=[0, 0, 0]),
+    "E430_nan": lambda: crf().decode(torch.full((3, 2, 3), torch.nan)),
+    "E434_no_path_by_scores": lambda: crf().marginals(torch.full((3, 2, 3), -torch.inf)),
     "E434_no_path": lambda: crf(allowed=torch.eye(3).roll(1) * 0).decode(e, lengths=[1, 3]),
     "E435_label": lambda: CRF.constraints(["O", "B-PER", "E-PER"]),
     "E435_typed_outside": lambda: CRF.constraints(["O-PER", "B-PER"]),

@@ -486,3 +486,22 @@ def test_no_path_is_an_error_only_where_there_is_none():
     for call in (*calls, crf.pairwise_marginals):
         with pytest.raises(ElmanError, match="sequence 1 has 3 steps, and no path"):
             call(torch.zeros(3, 2, 2), lengths=[1, 3])
+    free = CRF(2)
+    never = torch.zeros(3, 2, 2)
+    never[1, 1] = -torch.inf
+    for call in (free.decode, free.viterbi, free.marginals, free.sample, free.pairwise_marginals):
+        assert len(call(never, lengths=[3, 1]))
+        with pytest.raises(ElmanError, match="sequence 1 has 3 steps, and no path"):
+            call(never)
+
+
+def test_the_best_of_numbers_that_are_none_is_an_error():
+    crf, emissions = CRF(3, batch_first=True), torch.zeros(2, 4, 3)
+    emissions[1, 2, 0] = torch.nan
+    for n_best in (None, 1, 2):
+        assert len(crf.decode(emissions, lengths=[4, 2], n_best=n_best)) == 2
+        with pytest.raises(ElmanError, match=r"emissions\[1, 2\] holds nan"):
+            crf.decode(emissions, n_best=n_best)
+    crf.transitions.data[0, 1] = torch.nan
+    with pytest.raises(ElmanError, match="a transition of the CRF is nan"):
+        crf.viterbi(emissions[:1])

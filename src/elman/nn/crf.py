@@ -10,7 +10,7 @@ from elman.errors import NameProblem, ShapeProblem, nearest
 from elman.nn import chain as chains
 from elman.nn import chain_op
 from elman.nn.chain import NEVER, Chain, is_plain
-from elman.nn.crf_given import Allowed, Given, no_path, read, read_allowed
+from elman.nn.crf_given import Allowed, Given, no_number, no_path, read, read_allowed
 from elman.nn.tag_schemes import constraints
 
 Tensor: TypeAlias = torch.Tensor
@@ -263,7 +263,8 @@ class CRF(torch.nn.Module):
     def _possible(self, given: Given) -> Chain:
         """The chain, where there is a path at all: E434."""
         chain = self._chain(given)
-        if self.allowed is not None or self.allowed_start is not None:
+        is_bound = self.allowed is not None or self.allowed_start is not None
+        if is_bound or (is_plain() and not given.emissions.isfinite().all()):
             with torch.no_grad():
                 self._log_partition(given, chain)
         return chain
@@ -276,8 +277,9 @@ class CRF(torch.nn.Module):
             paths, scores = path[None], score[None]
         else:
             paths, scores = chains.best_of(chain, count)
-        if is_plain() and (scores[0] < NEVER / 2).any():
-            raise no_path(given, int(scores[0].argmin()))
+        if is_plain() and not (scores[0] >= NEVER / 2).all():
+            at = int(scores[0].argmin())  # of numbers that are none the first
+            raise no_number(given, at) if scores[0, at].isnan() else no_path(given, at)
         return paths, scores
 
     def _each(self, given: Given, found: Tensor, emissions: Tensor) -> Tensor:

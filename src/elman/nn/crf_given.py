@@ -266,3 +266,17 @@ def no_path(given: Given, b: int) -> NameProblem:
         rule="Every path begins, goes on or ends with what is not allowed, or has the score -inf.",
         fix="Allow one, or leave the sequence out.",
     )
+
+
+def no_number(given: Given, b: int) -> ShapeProblem:
+    """E430 for a sequence that no path is the best of, as a score of it is NaN."""
+    wrong = given.emissions[:, b].isnan().nonzero()
+    headline = "a transition of the CRF is nan"
+    if len(wrong):
+        headline = f"{entry('emissions', given, int(wrong[0, 0]), b)} holds nan"
+    return ShapeProblem(
+        "E430",
+        headline,
+        rule="The best path is the one with the highest score, and a score is a number.",
+        fix="Look where it comes from: torch.isnan(emissions).nonzero(), crf.state_dict().",
+    )
