@@ -100,9 +100,6 @@ def _read(log_probs: Any, lengths: Any, blank: Any) -> tuple[Array, list[int], b
         shape = tuple(getattr(log_probs, "shape", found.shape))
         fix = "Pass log_softmax(scores, -1) of every step."
         raise ShapeProblem("E437", f"log_probs is {shape}", rule=rule, fix=fix)
-    if np.isnan(found).any():
-        fix = "Look where they come from: torch.isnan(log_probs).nonzero()."
-        raise ShapeProblem("E437", "log_probs holds numbers that are none", rule=rule, fix=fix)
     symbols = found.shape[-1]
     if isinstance(blank, bool) or not isinstance(blank, int) or not 0 <= blank < symbols:
         rule = f"It is the number of the blank symbol, from 0 to {symbols - 1}."
@@ -113,6 +110,9 @@ def _read(log_probs: Any, lengths: Any, blank: Any) -> tuple[Array, list[int], b
     counted = [lead[0]] * lead[1]
     if lengths is not None:
         counted = check_lengths(lengths, lead, batched).tolist()
+    if any(np.isnan(found[:length, b]).any() for b, length in enumerate(counted)):
+        fix = "Look where they come from: torch.isnan(log_probs).nonzero()."
+        raise ShapeProblem("E437", "log_probs holds numbers that are none", rule=rule, fix=fix)
     return found, counted, batched
 
 
