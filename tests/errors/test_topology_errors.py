@@ -114,6 +114,7 @@ MISTAKES = {
     "E218_pool_without_size": lambda: Pool("attention"),
     "E218_pool_axes": lambda: Pool("mean")(zeros(4)),
     "E218_pool_size": lambda: Pool("attention", 16)(memory),
+    "E218_pool_directions": lambda: Pool("last", bidirectional=True)(zeros(5, 3, 7)),
     "E504_pool_list": lambda: Pool("mean")([1.0]),
     "E218_read_out_without_x": lambda: ReadOut(4, 2, input_size=3)(zeros(5, 4)),
     "E218_read_out_with_x": lambda: ReadOut(4, 2)(zeros(5, 4), zeros(5, 3)),

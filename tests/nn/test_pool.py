@@ -74,6 +74,7 @@ def test_a_sequence_of_no_steps_gives_0(how):
     assert (found[0] == 0).all()
     found.sum().backward()
     assert output.grad.isfinite().all()
+    assert made(how)(output[:0]).tolist() == [[0.0] * H] * B
 
 
 def test_a_mask_need_not_be_one_piece():

@@ -63,7 +63,7 @@ class Pool(torch.nn.Module):
     def forward(self, output: Tensor, lengths: Any = None, *, mask: Any = None) -> Tensor:
         """A vector for each sequence."""
         steps, counts = self._given(output, lengths, mask)
-        pooled = POOLED[self.how](self, steps, counts)
+        pooled = POOLED[self.how](self, steps, counts) if len(steps) else steps.sum(0)
         return pooled[0] if output.dim() == 2 else pooled
 
     def weights(self, output: Tensor, lengths: Any = None, *, mask: Any = None) -> Tensor:
@@ -85,6 +85,10 @@ class Pool(torch.nn.Module):
             headline = f"the output is {tuple(output.shape)}, and the pool needs {wanted}{known}"
             rule = "T steps, B sequences (B, T with batch_first), then the size of the output."
             raise ShapeProblem("E218", headline, rule=rule)
+        if self.how == "last" and self.bidirectional and output.shape[-1] % 2:
+            headline = f"the output is {tuple(output.shape)}: its last axis holds no two directions"
+            rule = "Both directions have one size, and stand side by side."
+            raise ShapeProblem("E218", headline, rule=rule, fix="Leave bidirectional=True out.")
         if output.dim() == 2:
             steps, turned = output[:, None], False
             lengths = None if lengths is None else [lengths]
