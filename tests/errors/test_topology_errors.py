@@ -102,6 +102,16 @@ MISTAKES = {
     ),
     "E407_seen": lambda: Recurrent(elman.cells["gru"], 8, 16, return_states=("z", "hat")),
     "E413_score": lambda: attention(score="scaled"),
+    "E415_prepared": lambda: attention()(
+        zeros(3, 16), attention().prepare(memory), lengths=[1, 2, 3]
+    ),
+    "E415_prepared_by_the_encoder": lambda: EncoderDecoder(GRU(8, 32), looking())(
+        zeros(6, 3, 8), tokens, memory_mask=torch.ones(6, 3)
+    ),
+    "E218_values_of_prepared": lambda: attention()(
+        zeros(3, 16), attention().prepare(memory), memory
+    ),
+    "E504_keys": lambda: attention()(zeros(3, 16), [1.0]),
     "E415_both": lambda: attention()(zeros(3, 16), memory, lengths=[6, 6, 6], mask=zeros(6, 3)),
     "E415_axes_exchanged": lambda: attention()(zeros(3, 16), memory, mask=torch.ones(3, 6)),
     "E415_axes_exchanged_batch_first": lambda: Pool(batch_first=True)(
@@ -133,6 +143,9 @@ MISTAKES = {
     "E218_source_not_whole": lambda: Encoder(GRU(8, 16), embedding())(zeros(5, 3)),
     "E218_tied": lambda: decoder(tie_weights=True, output_size=11),
     "E416_tied": lambda: vectors(tie_weights=True),
+    "E416_tied_beside_a_read_out": lambda: decoder(
+        tie_weights=True, read_out=torch.nn.Linear(16, 10)
+    ),
     "E416_input_feeding": lambda: decoder(input_feeding=True),
     "E416_no_memory": lambda: looking()(tokens),
     "E416_no_attention": lambda: decoder()(tokens, memory=memory),
@@ -145,6 +158,10 @@ MISTAKES = {
     "E418_source": lambda: Encoder(GRU(8, 16, batch_first=True), embedding())(tokens.T - 1),
     "E418_no_start": lambda: decoder(start=None)(tokens),
     "E418_start": lambda: decoder(start=10)(tokens),
+    "E418_start_of_two_axes": lambda: decoder()(tokens, start=zeros(3, 1).long()),
+    "E418_start_in_words": lambda: decoder()(tokens, start="begin"),
+    "E418_two_ends": lambda: written(end=[1, 2]),
+    "E218_start": lambda: vectors().generate(max_steps=3, start=[1.0, 2.0]),
     "E211_start": lambda: decoder()(tokens, start=[0, 1]),
     "E418_end": lambda: written(end=-1),
     "E419_teacher_forcing": lambda: decoder()(tokens, teacher_forcing=2),
@@ -168,6 +185,9 @@ MISTAKES = {
     ),
     "E428_targets": lambda: decoder()(tokens, lengths=[5, 6, 1]),
     "E419_unknown": lambda: written(beam_sise=3),
+    "E419_generator": lambda: written(method="sample", generator=5),
+    "E413_banned_vectors": lambda: vectors().generate(max_steps=3, banned=[2]),
+    "E413_tokens_of_vectors": lambda: vectors().generate(max_steps=3).tokens(),
     "E413_method": lambda: written(method="beams"),
     "E413_beam_of_vectors": lambda: vectors().generate(max_steps=3, method="beam"),
     "E405_input": lambda: decoder()(tokens, inputs={"v": zeros(3)}),

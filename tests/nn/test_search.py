@@ -285,6 +285,7 @@ def test_what_is_banned_is_never_written(how):
         whole = (*text, END) if int(found.lengths[b]) > len(text) else tuple(text)
         log_prob, _ = likelihood(model, keys[:, b : b + 1], whole)
         assert found.log_probs[b].item() == pytest.approx(log_prob, rel=1e-9)
+    assert torch.equal(found.best().sequences, found.sequences)
     if how == "greedy":
         one = {"method": "beam", "beam_size": 1, "banned": [2, 4], "min_steps": 4, "max_steps": 8}
         assert torch.equal(model.generate(None, keys, **one).sequences, found.sequences)

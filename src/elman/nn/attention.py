@@ -21,6 +21,19 @@ class Memory(NamedTuple):
     values: Tensor  # (B, S, V)
     mask: Tensor | None  # (B, 1, S), which steps count
 
+    def checked(self, lengths: Any, mask: Any, values: Any = None) -> Memory:
+        """It; E415 and E218 for what is said again of steps and values that are known."""
+        if lengths is not None or mask is not None:
+            name = "mask" if lengths is None else "lengths"
+            headline = f"{name} of keys that are prepared"
+            rule = "What is prepared knows which of its steps count."
+            fix = f"Pass it to prepare: attention.prepare(keys, {name}={name})."
+            raise NameProblem("E415", headline, rule=rule, fix=fix)
+        if values is not None:
+            fix = "Pass them to prepare: attention.prepare(keys, values)."
+            raise ShapeProblem("E218", "values beside keys that are prepared", fix=fix)
+        return self
+
 
 class Attention(torch.nn.Module):
     """What queries see in a sequence: the average of its values, weighted by a learned score.
@@ -141,11 +154,13 @@ class Attention(torch.nn.Module):
         check_tensor("query", query)
         if query.shape[-1] != self.query_size:
             raise _clash("query", query, self.query_size)
-        if not isinstance(keys, Memory) and keys.dim() == 2:
-            return self._unbatched(query, keys, values, lengths, mask)
-        memory = keys
-        if not isinstance(memory, Memory):
-            memory = self.prepare(memory, values, lengths=lengths, mask=mask)
+        if isinstance(keys, Memory):
+            memory = keys.checked(lengths, mask, values)
+        else:
+            check_tensor("keys", keys)
+            if keys.dim() == 2:
+                return self._unbatched(query, keys, values, lengths, mask)
+            memory = self.prepare(keys, values, lengths=lengths, mask=mask)
         is_step, turn = query.dim() == 2, query.dim() == 3 and not self.batch_first
         if not is_step:
             self._check_axes("query", query, 3)

@@ -102,7 +102,7 @@ class Decoder(torch.nn.Module):
         self.value_size = reads - self.context_size  # of what a step wrote, as the layer reads it
         tokens = None if embedding is None else embedding.num_embeddings
         self.output_size = output_size or tokens or self.value_size
-        check_sizes(self, embedding, tie_weights)
+        check_sizes(self, embedding, read_out, tie_weights)
         self.join, self.read_out = read_out_of(self, context, read_out, tie_weights)
 
     def forward(
@@ -230,8 +230,10 @@ class Decoder(torch.nn.Module):
             fix = "Pass memory=..., the encoder's output." if memory is None else None
             fix = fix or "Make it with attention=elman.nn.Attention(hidden_size, memory_size)."
             raise NameProblem("E416", f"the decoder {has}, and {given}", fix=fix)
-        if memory is None or self.attention is None or isinstance(memory, Memory):
-            return memory
+        if memory is None or self.attention is None:
+            return None
+        if isinstance(memory, Memory):
+            return memory.checked(lengths, mask)
         check_tensor("memory", memory)
         if memory.dim() == 3 and self.attention.batch_first != self.batch_first:
             memory = memory.transpose(0, 1)
@@ -271,17 +273,23 @@ class Decoder(torch.nn.Module):
         return torch.cat([first[None], steps[:-1]])
 
     def _starts(self, start: Any) -> int | None:
-        """How many sequences `start` has something for; None where it is one for all."""
+        """How many sequences `start` has something for, None where it is one for all; checked."""
         start = self.start if start is None else start
-        each = 0 if self.embedding is not None else 1  # the axes of what one sequence reads
-        found = torch.as_tensor(0 if start is None else start)
-        return len(found) if found.dim() == each + 1 else None
+        if self.embedding is not None:
+            check_token("start", start, self.embedding.num_embeddings)
+            found = torch.as_tensor(start)
+            return len(found) if found.dim() else None
+        found = torch.as_tensor(0.0 if start is None else start)
+        if found.dim() > 2 or (found.dim() and found.shape[-1] != self.value_size):
+            headline = f"start is {tuple(found.shape)}, and a step reads {self.value_size} numbers"
+            fix = f"Pass ({self.value_size},), or (B, {self.value_size}) for each sequence its own."
+            raise ShapeProblem("E218", headline, fix=fix)
+        return len(found) if found.dim() == 2 else None
 
     def first(self, rows: int, start: Any, like: Tensor) -> Tensor:
         """What the first step reads: (B) tokens, or vectors (B, size)."""
         start = self.start if start is None else start
         if self.embedding is not None:
-            check_token("start", start, self.embedding.num_embeddings)
             token = torch.as_tensor(start, device=like.device)
             return token.to(torch.long).expand(rows)
         if start is None:
@@ -338,7 +346,7 @@ class Decoder(torch.nn.Module):
         """What is to be written, for as many sequences as whatever is given says, else for one."""
         end = self.end if end is None else end
         if self.embedding is not None and end is not None:
-            check_token("end", end, self.output_size)
+            check_token("end", end, self.output_size, axes=0)
         known = {
             "the state": rows_of(self.layer, state),
             "the memory": None if memory is None else len(memory.keys),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +36,7 @@ def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> N
         raise ShapeProblem("E218", f"{headline}{attention.query_size}", rule=rule)
 
 
-def check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
+def check_sizes(decoder: Decoder, embedding: Any, read_out: Any, tie_weights: bool) -> None:
     """E218 where the layer does not read what it is given, or would read its own read-out."""
     reads, context = decoder.layer.input_size, decoder.context_size
     width = decoder.output_size if embedding is None else embedding.embedding_dim
@@ -51,6 +52,9 @@ def check_sizes(decoder: Decoder, embedding: Any, tie_weights: bool) -> None:
     if tie_weights and embedding is None:
         fix = "Pass an embedding, or leave tie_weights out."
         raise NameProblem("E416", "tie_weights without an embedding to tie to", fix=fix)
+    if tie_weights and read_out is not None:
+        fix = "Leave one of the two out."
+        raise NameProblem("E416", "tie_weights with a read_out of its own", fix=fix)
     if tie_weights and decoder.output_size != embedding.num_embeddings:
         headline = f"the embedding has {embedding.num_embeddings} tokens, "
         rule = "Tied weights have a row for each token."
@@ -86,7 +90,8 @@ def read_out_of(
     return join, found
 
 
-def check_token(name: str, given: Any, tokens: int) -> None:
+def check_token(name: str, given: Any, tokens: int, axes: int = 1) -> None:
+    """E418 for what is neither a token nor, with one axis, a token for each sequence."""
     if given is None:
         raise NameProblem(
             "E418",
@@ -94,18 +99,23 @@ def check_token(name: str, given: Any, tokens: int) -> None:
             rule="The first step reads a token that says that a sequence begins.",
             fix="Make the decoder with start=..., a token of the embedding.",
         )
-    if not _is_token(given, tokens):
+    if not _is_token(given, tokens, axes):
         rule = f"A token is a whole number from 0 to {tokens - 1}."
-        raise NameProblem("E418", f"{name}={given!r}", rule=rule)
+        shape = tuple(getattr(given, "shape", ()))
+        headline = f"{name} is {shape}" if len(shape) > axes else f"{name}={given!r}"
+        raise NameProblem("E418", headline, rule=rule)
 
 
-def _is_token(given: Any, tokens: int) -> bool:
+def _is_token(given: Any, tokens: int, axes: int) -> bool:
     if isinstance(given, int):
         return 0 <= given < tokens
-    if not is_seen():
-        return True
-    found = torch.as_tensor(given)
-    return not found.is_floating_point() and bool(((found >= 0) & (found < tokens)).all())
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    if found.is_floating_point() or found.dim() > axes:
+        return False
+    return not is_seen() or bool(((found >= 0) & (found < tokens)).all())
 
 
 def check_tokens(
@@ -133,10 +143,10 @@ def one_count(known: Mapping[str, int | None]) -> int | None:
 
 
 def probability(given: Any) -> float:
-    if not isinstance(given, int | float) or not 0.0 <= given <= 1.0:
+    if not isinstance(given, Real) or not 0.0 <= given <= 1.0:  # type: ignore[operator]
         raise NameProblem(
             "E419",
             f"teacher_forcing={given!r}",
             rule="It is the probability to read the target, from 0 to 1.",
         )
-    return float(given)
+    return float(given)  # type: ignore[arg-type]

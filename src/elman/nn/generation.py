@@ -20,10 +20,11 @@ def written(task: Writing, how: Search) -> Generated:
         rule = "What is written has min_steps steps at least, and max_steps at most."
         raise NameProblem("E419", headline, rule=rule)
     if task.decoder.embedding is None:
-        if how.method != "greedy":
+        if how.method != "greedy" or how.banned:
             rule = "A read-out of numbers has no tokens to choose from."
             fix = "Give the decoder an embedding."
-            headline = f"method={how.method!r} without an embedding"
+            what = f"banned={how.banned!r}" if how.banned else f"method={how.method!r}"
+            headline = f"{what} without an embedding"
             raise NameProblem("E413", headline, rule=rule, fix=fix)
         return _vectors(task)
     return beam_search(task, how) if how.method == "beam" else _tokens(task, how)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -129,7 +130,7 @@ def is_count(given: object) -> bool:
 
 
 def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
+    return isinstance(given, Real) and not isinstance(given, bool)
 
 
 def all_tokens(given: Iterable[object]) -> bool:
@@ -147,6 +148,10 @@ LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "top_p": (
         lambda p: _is_number(p) and 0 < p <= 1,
         "It is a probability above 0, and at most 1.",
+    ),
+    "generator": (
+        lambda given: isinstance(given, torch.Generator),
+        "It is one of torch's generators, as torch.Generator().manual_seed(5).",
     ),
     "beam_size": (is_count, COUNT),
     "n_best": (is_count, COUNT),
@@ -199,7 +204,9 @@ class Generated:
     _is_turned: bool = field(default=False, repr=False)
 
     def best(self) -> Generated:
-        """The first of n_best, without their axis."""
+        """The first of n_best, without their axis; where there is none, all of it."""
+        if self.lengths.dim() == 1:
+            return self
         names = ("sequences", "lengths", "scores", "log_probs", "weights")
         parts: dict[str, Any] = {name: getattr(self, name) for name in names}
         parts = {name: None if part is None else part[0] for name, part in parts.items()}
@@ -219,6 +226,9 @@ class Generated:
         >>> Generated(written, torch.tensor([2, 3]), None, None, None, end=1).tokens()
         [[5], [6, 7]]
         """
+        if self.sequences.is_floating_point():
+            fix = "Read its sequences."
+            raise NameProblem("E413", "vectors were written, and no tokens", fix=fix)
         rows = self.sequences if self._is_turned else self.sequences.transpose(-2, -1)
         return self._cut(rows.tolist(), self.lengths.tolist())
 
