@@ -36,6 +36,9 @@ def pruned(name):
 
 MISTAKES = {
     "E550_scheme": lambda: lstm("kreas"),
+    "E550_scheme_for_a_role": lambda: lstm("orthogonal"),
+    "E550_scheme_of_keras": lambda: lstm("glorot_uniform"),
+    "E550_choice_of_keras": lambda: lstm(input="glorot_normal"),
     "E550_role": lambda: lstm(recurent="orthogonal"),
     "E550_role_of_torch": lambda: lstm(weight_hh="orthogonal"),
     "E550_generator": lambda: lstm("keras", generator=5),

@@ -118,7 +118,18 @@ def _scheme(name: str) -> Mapping[str, Choice]:
         return SCHEMES[name]
     headline = f"there is no scheme of initialisation {name!r}"
     rule = f"The schemes are {', '.join(SCHEMES)}."
-    raise WeightProblem("E550", headline, rule=rule, fix=nearest(name, SCHEMES) or None)
+    way = _way(name) if isinstance(name, str) else ""
+    fix = nearest(name, SCHEMES)
+    if way:
+        role = "recurrent" if way in ("orthogonal", "identity") else "input"
+        fix = f"It is a way to draw matrices of a role: initialize(model, {role}={way!r})."
+    raise WeightProblem("E550", headline, rule=rule, fix=fix or None)
+
+
+def _way(name: str) -> str:
+    """The way to draw matrices that a word may mean; Glorot's is torch's xavier, He's kaiming."""
+    word = name.lower().replace("glorot", "xavier").replace("he_", "kaiming_")
+    return next((way for way in CHOICES if way == word or way.startswith(f"{word}_")), "")
 
 
 def _role(word: str) -> str:
@@ -143,7 +154,9 @@ def _check_choice(role: str, choice: Any) -> None:
     first = "" if role in MATRICES else "a number, "
     names = ", ".join(map(repr, ("torch", *known)))
     rule = f"{word} is {first}{names}, or a function that fills a tensor."
+    way = _way(choice) if isinstance(choice, str) and role in MATRICES else ""
     near = nearest(choice, known) if isinstance(choice, str) else ""
+    near = f"Write {word}={way!r}." if way else near
     fix = near or (f"Write {word}='xavier_uniform'." if role in MATRICES else f"Write {word}=0.0.")
     raise WeightProblem("E550", headline, rule=rule, fix=fix)
 
