@@ -8,7 +8,7 @@ import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
 from elman.nn.counted import counted, masked_softmax
-from elman.nn.given import check_tensor
+from elman.nn.given import check_size, check_tensor
 
 Tensor: TypeAlias = torch.Tensor
 SCORES = ("additive", "general", "dot", "scaled_dot")
@@ -79,9 +79,12 @@ class Attention(torch.nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.hidden_size = query_size if hidden_size is None else hidden_size
+        check_size("query_size", query_size)
+        check_size("key_size", key_size)
+        check_size("hidden_size", self.hidden_size)
         _check_score(score, query_size, key_size)
         self.query_size, self.key_size, self.score = query_size, key_size, score
-        self.hidden_size = hidden_size or query_size
         self.batch_first = batch_first
         make: Any = {"device": device, "dtype": dtype}
         if score == "additive":

@@ -88,8 +88,7 @@ def check_numbers(
     hidden = hidden_size if isinstance(hidden_size, list | tuple) else [hidden_size]
     counts = [("input_size", input_size), *(("hidden_size", each) for each in hidden)]
     for name, count in (*counts, ("num_layers", num_layers)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ShapeProblem("E208", f"{name}={count!r}", rule="It is a whole number, 1 or more.")
+        check_size(name, count)
     check_dropout(dropout)
     if dropout and num_layers == 1:
         warnings.warn(
@@ -99,6 +98,13 @@ def check_numbers(
         raise ShapeProblem(
             "E207", "sizes are given by name, as a dict", fix='As in sizes={"cell": 512}.'
         )
+
+
+def check_size(name: str, count: object, least: int = 1) -> None:
+    """E208 for no whole number of that many or more."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < least:
+        rule = f"It is a whole number, {least} or more."
+        raise ShapeProblem("E208", f"{name}={count!r}", rule=rule)
 
 
 def check_dropout(dropout: object) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
 from elman.nn.counted import counted, masked_softmax
-from elman.nn.given import check_tensor
+from elman.nn.given import check_size, check_tensor
 
 Tensor: TypeAlias = torch.Tensor
 WAYS = ("last", "mean", "max", "attention")
@@ -51,6 +51,8 @@ class Pool(torch.nn.Module):
             rule = f"Sequences are pooled by {', '.join(WAYS)}."
             fix = nearest(str(how), WAYS) or None
             raise NameProblem("E413", f"how={how!r}", rule=rule, fix=fix)
+        if size is not None:
+            check_size("size", size)
         self.how, self.size = how, size
         self.bidirectional, self.batch_first = bidirectional, batch_first
         if how == "attention":
@@ -72,6 +74,9 @@ class Pool(torch.nn.Module):
         >>> Pool("attention", 3).weights(torch.zeros(4, 1, 3), [2]).flatten().tolist()
         [0.5, 0.5, 0.0, 0.0]
         """
+        if self.how != "attention":
+            fix = f'As in Pool("attention", {output.shape[-1]}).'
+            raise NameProblem("E413", f"the pool {self.how!r} has no weights", fix=fix)
         found = _weights(self, *self._given(output, lengths, mask))
         return found[:, 0] if output.dim() == 2 else found.T if self.batch_first else found
 
@@ -177,6 +182,9 @@ class ReadOut(torch.nn.Module):
         activation: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        for name, size in (("hidden_size", hidden_size), ("output_size", output_size)):
+            check_size(name, size)
+        check_size("input_size", input_size, least=0)
         self.hidden_size, self.input_size = hidden_size, input_size
         self.linear = torch.nn.Linear(hidden_size + input_size, output_size, bias)
         self.activation = activation
@@ -192,10 +200,16 @@ class ReadOut(torch.nn.Module):
             ("the output", output, self.hidden_size),
             ("x", x, self.input_size),
         ):
-            if tensor is not None and tensor.shape[-1] != size:
+            if tensor is None:
+                continue
+            check_tensor(name, tensor)
+            if tensor.shape[-1:] != (size,):
                 headline = f"{name} is {tuple(tensor.shape)}, and its last axis must be {size}"
                 rule = "The read-out is made for that size."
                 raise ShapeProblem("E218", headline, rule=rule)
+        if x is not None and x.shape[:-1] != output.shape[:-1]:
+            headline = f"the output is {tuple(output.shape)}, and x {tuple(x.shape)}"
+            raise ShapeProblem("E218", headline, rule="Each step of the output has its x.")
         joined = output if x is None else torch.cat([output, x], dim=-1)
         y: Tensor = self.linear(joined)
         return y if self.activation is None else self.activation(y)
