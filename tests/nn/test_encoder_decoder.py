@@ -32,11 +32,13 @@ ENCODERS = {
     "two directions": lambda: LSTM(WIDTH, 5, num_layers=2, bidirectional=True),
     "recurrent": lambda: Recurrent(elman.cells["lstm"], WIDTH, 6),
     "torch": lambda: torch.nn.GRU(WIDTH, 3, bidirectional=True),
+    "sizes": lambda: LSTM(WIDTH, [4, 3], bidirectional=True),
     "cell": lambda: torch.nn.GRUCell(WIDTH, 6),
 }
 DECODERS = {
     "gru": lambda n: GRU(n, 6),
     "lstm": lambda n: LSTM(n, 7, num_layers=2),
+    "sizes": lambda n: GRU(n, [4, 6]),
     "recurrent": lambda n: Recurrent(elman.cells["lstm"], n, 6),
     "cell": lambda n: torch.nn.LSTMCell(n, 6),
 }
@@ -59,6 +61,13 @@ def given():
     return torch.randint(TOKENS, (S, B)), torch.randint(TOKENS, (T, B))
 
 
+def flat(state):
+    if isinstance(state, torch.Tensor):
+        return [state]
+    parts = state.values() if isinstance(state, dict) else state
+    return [tensor for part in parts for tensor in flat(part)]
+
+
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_vectors_behind_a_length_may_hold_anything(kind):
     """Gradients too, and of a sequence without a step: its state is 0, and nothing is learned."""
@@ -70,8 +79,7 @@ def test_vectors_behind_a_length_may_hold_anything(kind):
     for filled in (0.0, torch.nan):
         read = x.masked_fill(behind[:, :, None], filled).requires_grad_()
         memory, state = encoder(read, lengths)
-        parts = state.values() if isinstance(state, dict) else [state]
-        tensors = [memory, *(part[0] if isinstance(part, tuple) else part for part in parts)]
+        tensors = [memory, *flat(state)]
         total = sum(tensor.square().sum() for tensor in tensors)
         grads = torch.autograd.grad(total, [*encoder.parameters(), read])
         found.append([*tensors, *grads])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -17,6 +17,7 @@ from elman.nn.given import check_tensor
 from elman.nn.masked import Marks
 from elman.nn.recurrent import Recurrent
 from elman.nn.torch_own import OnTorchs
+from elman.nn.torch_stacks import KINDS as KINDS_OF_TORCH
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Any, ...]  # output and state, and what is seen of every step, if asked
@@ -218,6 +219,7 @@ class Form:
     is_named: bool
     counts: Mapping[str, int]  # of states that differ from layer to layer, the number of layers
     parts: tuple[Form, ...] = ()  # of a layer of layers
+    order: tuple[str, ...] = ()  # the states of a drop-in whose layers differ, which has no names
 
     @staticmethod
     def of(layer: Any) -> Form:
@@ -228,15 +230,18 @@ class Form:
             pairs = ((k, item) for k, part in enumerate(parts) for item in part.shapes.items())
             shapes = {f"{k}.{name}": shape for k, (name, shape) in pairs}
             return Form(shapes, kind.axis, False, {}, parts)
-        is_named = isinstance(layer, Recurrent)
-        counts = layer._states.ragged if is_named else {}
-        return Form(kind.shapes(layer), kind.axis, is_named, counts)
+        named = _named(layer)
+        counts = {} if named is None else named._states.ragged
+        order = () if named in (None, layer) else KINDS_OF_TORCH[layer.mode][2]
+        return Form(kind.shapes(layer), kind.axis, named is not None, counts, order=order)
 
     def read(self, state: Any) -> dict[str, Tensor]:
         """States by name, (layers * directions, B, size) each, from the layer's own form."""
         if self.parts:
             named = [part.read(each) for part, each in zip(self.parts, state, strict=True)]
             return {f"{k}.{name}": t for k, each in enumerate(named) for name, t in each.items()}
+        if self.order:
+            state = dict(zip(self.order, (state,) if len(self.order) == 1 else state, strict=True))
         if isinstance(state, Mapping):
             keys = {key: key.partition(".") for key in self.shapes}
             return {key: state[n][int(k)] if k else state[n] for key, (n, _, k) in keys.items()}
@@ -252,10 +257,12 @@ class Form:
             )
         if self.is_named:
             whole = {name: named[name] for name in self.shapes if "." not in name}
-            return whole | {
+            whole |= {
                 name: tuple(named.get(f"{name}.{k}") for k in range(count))
                 for name, count in self.counts.items()
             }
+            placed = tuple(whole[name] for name in self.order)
+            return (placed[0] if len(placed) == 1 else placed) if placed else whole
         tensors = tuple(t if self.axis else t[0] for t in named.values())
         return tensors[0] if len(tensors) == 1 else tensors
 
@@ -322,16 +329,18 @@ def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
 
 
 def _shapes_torch(layer: Any) -> Shapes:
-    if not isinstance(layer.hidden_size, int):
-        raise NameProblem(
-            "E417",
-            f"the layers of {layer} differ in size",
-            rule="The states of torch's layers are driven where they are one tensor each.",
-            fix="Make it a Recurrent: its states have names.",
-        )
+    if (named := _named(layer)) is not None:
+        return _shapes_recurrent(named)
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     h = (rows, layer.proj_size or layer.hidden_size)
     return {"h": h, "c": (rows, layer.hidden_size)} if layer.mode == "LSTM" else {"h": h}
+
+
+def _named(layer: Any) -> Recurrent | None:
+    """A layer whose states have names: it, or what a drop-in of several sizes is made of."""
+    if isinstance(layer, OnTorchs) and not isinstance(layer.hidden_size, int):
+        return cast(Recurrent, cast(Any, layer)._now())
+    return layer if isinstance(layer, Recurrent) else None
 
 
 def _size_torch(layer: Any) -> int:
