@@ -101,6 +101,8 @@ MISTAKES = {
         zeros(5, 3, 8), {"h": zeros(2, 3, 16)}
     ),
     "E407_seen": lambda: Recurrent(elman.cells["gru"], 8, 16, return_states=("z", "hat")),
+    "E413_score_of_luong": lambda: attention(score="multiplicative"),
+    "E504_packed": lambda: Pool("mean")(torch.nn.utils.rnn.pack_sequence([zeros(5, 8)])),
     "E413_score": lambda: attention(score="scaled"),
     "E415_prepared": lambda: attention()(
         zeros(3, 16), attention().prepare(memory), lengths=[1, 2, 3]

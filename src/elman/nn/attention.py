@@ -12,6 +12,10 @@ from elman.nn.given import check_size, check_tensor
 
 Tensor: TypeAlias = torch.Tensor
 SCORES = ("additive", "general", "dot", "scaled_dot")
+CALLED = {  # what else they are called
+    **dict.fromkeys(("bahdanau", "concat", "mlp"), 'It is score="additive".'),
+    **dict.fromkeys(("luong", "multiplicative", "bilinear"), 'It is score="general".'),
+}
 
 
 class Memory(NamedTuple):
@@ -204,11 +208,12 @@ class Attention(torch.nn.Module):
 
 def _check_score(score: str, query_size: int, key_size: int) -> None:
     if score not in SCORES:
+        found = CALLED.get(str(score).lower()) or nearest(str(score), SCORES)
         raise NameProblem(
             "E413",
             f"score={score!r}",
             rule=f"A query and a key are compared by {', '.join(SCORES)}.",
-            fix=nearest(str(score), SCORES) or None,
+            fix=found or None,
         )
     if "dot" in score and query_size != key_size:
         raise ShapeProblem(

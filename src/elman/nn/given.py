@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from elman import library
 from elman.backends.call import number_array
@@ -357,9 +358,11 @@ def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
 def check_tensor(what: str, given: object) -> None:
     """E504 for what is no tensor."""
     if not isinstance(given, torch.Tensor):
-        raise WeightProblem(
-            "E504", f"{what} is {type(given).__name__}, no tensor", fix="Pass torch.as_tensor(...)."
-        )
+        fix = "Pass torch.as_tensor(...)."
+        if isinstance(given, PackedSequence):
+            pad = "torch.nn.utils.rnn.pad_packed_sequence"
+            fix = f"Pass it padded, with its lengths: {what}, lengths = {pad}({what})."
+        raise WeightProblem("E504", f"{what} is {type(given).__name__}, no tensor", fix=fix)
 
 
 def check_step(x: object, form: Form, bidirectional: bool) -> None:
