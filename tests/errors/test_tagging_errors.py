@@ -41,6 +41,8 @@ MISTAKES = {
     "E430_no_step": lambda: crf().decode(e[:0]),
     "E431_axes_exchanged": lambda: crf()(e, tags.T),
     "E431_of_another_batch": lambda: first(turned, tags.T[:1]),
+    "E431_none": lambda: crf()(e, "0 1 2"),
+    "E435_no_labels": lambda: CRF.constraints(5),
     "E431_not_whole": lambda: crf()(e, tags.float()),
     "E431_padding": lambda: crf()(e, torch.full((4, 2), -100)),
     "E431_padding_batch_first": lambda: first(turned, torch.tensor([[0, 0, 1, 1], [0, 2, 3, 3]])),

@@ -243,7 +243,9 @@ class CRF(torch.nn.Module):
 
     def _score(self, given: Given, chain: Chain) -> Tensor:
         tags = given.tags
-        assert tags is not None
+        if tags is None:
+            rule = "The score is that of a path of tags."
+            raise NameProblem("E431", "tags is None", rule=rule, fix="Pass the tags.")
         emitted = chain.emissions.gather(-1, tags[..., None])[..., 0].sum(0)
         pairs = tags[:-1] * self.num_tags + tags[1:]
         moved = chain.transitions.flatten()[pairs]

@@ -144,10 +144,14 @@ def _counted(mask: Any, given: Given) -> Tensor:
 
 def _tags(given: Given, tags: Any, num_tags: int) -> Tensor:
     """Whole numbers from 0 to num_tags - 1, (T, B); 0 behind a length, whatever stood there."""
-    found = torch.as_tensor(tags, device=given.emissions.device)
+    rule = f"A tag is a whole number from 0 to {num_tags - 1}."
+    try:
+        found = torch.as_tensor(tags, device=given.emissions.device)
+    except (TypeError, ValueError, RuntimeError):
+        what = f"tags is {type(tags).__name__}, no array of tags"
+        raise NameProblem("E431", what, rule=rule) from None
     if found.shape != _form(given):
         raise _wrong_form("E431", "tags", tuple(found.shape), given)
-    rule = f"A tag is a whole number from 0 to {num_tags - 1}."
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
         fix = "Convert them: tags.long()."
         raise NameProblem("E431", f"tags holds {found.dtype}", rule=rule, fix=fix)

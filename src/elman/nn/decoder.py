@@ -10,6 +10,7 @@ from elman.errors import NameProblem, ShapeProblem
 from elman.nn.attention import Attention, Memory
 from elman.nn.counted import counted
 from elman.nn.decoder_given import (
+    check_embedding,
     check_layer,
     check_sizes,
     check_token,
@@ -22,7 +23,7 @@ from elman.nn.driven import Inputs, is_batch_first, kept, kind_of, rows_of
 from elman.nn.frozen import packed_once
 from elman.nn.generation import stacked, written
 from elman.nn.given import check_tensor
-from elman.nn.search import Generated, Search, Writing
+from elman.nn.search import Generated, Search, Writing, check_generator
 from elman.nn.timed import at_step, check_steps, counts
 
 Tensor: TypeAlias = torch.Tensor
@@ -92,6 +93,7 @@ class Decoder(torch.nn.Module):
     ) -> None:
         super().__init__()
         self._kind = kind_of(layer)
+        check_embedding(embedding)
         check_layer(layer, attention, input_feeding, self._kind.size(layer))
         self.layer, self.embedding, self.attention = layer, embedding, attention
         self.input_feeding, self.start, self.end = input_feeding, start, end
@@ -101,7 +103,8 @@ class Decoder(torch.nn.Module):
         reads: Any = layer.input_size
         self.value_size = reads - self.context_size  # of what a step wrote, as the layer reads it
         tokens = None if embedding is None else embedding.num_embeddings
-        self.output_size = output_size or tokens or self.value_size
+        written: Any = self.value_size if tokens is None else tokens
+        self.output_size = written if output_size is None else output_size
         check_sizes(self, embedding, read_out, tie_weights)
         self.join, self.read_out = read_out_of(self, context, read_out, tie_weights)
 
@@ -131,6 +134,7 @@ class Decoder(torch.nn.Module):
         are 0, and a state is that of its sequence's last step.
         """
         p = probability(teacher_forcing)
+        check_generator(generator)
         asked = self.prepare(memory, memory_lengths, memory_mask)
         steps = self._steps(targets)
         one_count({"targets": steps.shape[1], "the memory": len(asked.keys) if asked else None})

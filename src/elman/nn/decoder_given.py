@@ -12,9 +12,23 @@ from elman.errors import NameProblem, ShapeProblem
 from elman.nn.composed import reads_backwards
 from elman.nn.counted import is_seen
 from elman.nn.driven import check_driven, kind_of
+from elman.nn.given import check_size
 
 if TYPE_CHECKING:
     from elman.nn.decoder import Decoder
+
+
+def check_part(name: str, given: Any, has: str, kind: str, fix: str) -> None:
+    """E218 for a part without that attribute."""
+    if given is not None and not hasattr(given, has):
+        raise ShapeProblem("E218", f"{name} is {type(given).__name__}, no {kind}", fix=fix)
+
+
+def check_embedding(given: Any) -> None:
+    """E218 for what cannot look up tokens."""
+    count = given if isinstance(given, int) else 10
+    fix = f"Pass torch.nn.Embedding({count}, size): a vector for each of {count} tokens."
+    check_part("embedding", given, "embedding_dim", "Embedding", fix)
 
 
 def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> None:
@@ -27,6 +41,9 @@ def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> N
             rule="What is written next cannot be read before.",
             fix="Make the layer with bidirectional=False.",
         )
+    score = f", {attention!r}" if isinstance(attention, str) else ""
+    fix = f"Pass elman.nn.Attention({size}, memory_size{score})."
+    check_part("attention", attention, "query_size", "Attention", fix)
     if attention is None and input_feeding:
         fix = "Pass attention=elman.nn.Attention(hidden_size, memory_size)."
         raise NameProblem("E416", "input_feeding feeds the attention's context", fix=fix)
@@ -38,6 +55,8 @@ def check_layer(layer: Any, attention: Any, input_feeding: bool, size: int) -> N
 
 def check_sizes(decoder: Decoder, embedding: Any, read_out: Any, tie_weights: bool) -> None:
     """E218 where the layer does not read what it is given, or would read its own read-out."""
+    check_size("output_size", decoder.output_size)
+    check_part("read_out", read_out, "__call__", "module", "As in torch.nn.Linear(256, 50).")
     reads, context = decoder.layer.input_size, decoder.context_size
     width = decoder.output_size if embedding is None else embedding.embedding_dim
     if reads != width + context:

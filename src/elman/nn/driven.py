@@ -188,6 +188,9 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(state)
     if isinstance(state, Mapping):
         return {name: map_state(each, change) for name, each in state.items()}
+    if state is not None and not isinstance(state, tuple | list):
+        rule = "It is a tensor, or tensors in a tuple or by name, as the layer gives it."
+        raise ShapeProblem("E213", f"a state is {type(state).__name__}", rule=rule)
     return None if state is None else tuple(map_state(each, change) for each in state)
 
 
@@ -272,6 +275,9 @@ def rows_of(layer: Any, state: Any) -> int | None:
     counts: list[int] = []
 
     def count(tensor: Tensor, axis: int) -> Tensor:
+        if tensor.dim() < axis + 2:
+            rule = "It is (layers, B, size), or of a cell (B, size)."
+            raise ShapeProblem("E213", f"a state is {tuple(tensor.shape)}", rule=rule)
         counts.append(tensor.shape[axis])
         return tensor
 

@@ -10,7 +10,7 @@ import torch
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import counted
 from elman.nn.decoder import Decoder
-from elman.nn.decoder_given import check_tokens
+from elman.nn.decoder_given import check_embedding, check_part, check_tokens
 from elman.nn.driven import Composed, Form, Inputs, check_driven, is_batch_first, kind_of
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated
@@ -42,6 +42,7 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self._kind = kind_of(layer)
         check_driven(layer, "An encoder")
+        check_embedding(embedding)
         self.layer, self.embedding = layer, embedding
         self.batch_first = is_batch_first(layer)
         self.output_size = self._kind.size(layer)
@@ -162,6 +163,13 @@ class EncoderDecoder(torch.nn.Module):
 
     def __init__(self, encoder: torch.nn.Module, decoder: Decoder, bridge: Any = None) -> None:
         super().__init__()
+        fix = "Pass an Encoder, a layer, or a module that gives (memory, state)."
+        check_part("encoder", encoder, "__call__", "module", fix)
+        fix = "As in Decoder(layer, torch.nn.Embedding(10, 8), start=0, end=1)."
+        check_part("decoder", decoder, "attention", "Decoder", fix)
+        if bridge is not False:
+            fix = "Pass None for a bridge where one is needed, False for none."
+            check_part("bridge", bridge, "__call__", "module", fix)
         is_layer = isinstance(encoder, LAYERS)
         self.encoder = Encoder(encoder) if is_layer else encoder
         self.decoder = decoder

@@ -74,7 +74,7 @@ class Search:
         return Search(**given)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if not isinstance(self.method, str) or self.method not in METHODS:
             rule = f"A sequence is written by {', '.join(METHODS)}."
             fix = nearest(str(self.method), METHODS) or None
             raise NameProblem("E413", f"method={self.method!r}", rule=rule, fix=fix)
@@ -86,6 +86,7 @@ class Search:
                     raise NameProblem("E419", headline, fix=f'Pass method="{method}".')
                 if given is not None and name in LAWS and not LAWS[name][0](given):
                     raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
+        check_generator(self.generator)
         for name in ("banned", "min_steps"):
             given = getattr(self, name)
             if given is not None and not LAWS[name][0](given):
@@ -125,6 +126,13 @@ class Search:
         return f"Search({', '.join(words)})"
 
 
+def check_generator(given: object) -> None:
+    """E419 for what nothing can be drawn from."""
+    if not isinstance(given, torch.Generator | None):
+        rule = "It is one of torch's generators, as torch.Generator().manual_seed(5)."
+        raise NameProblem("E419", f"generator={given!r}", rule=rule)
+
+
 def is_count(given: object) -> bool:
     return isinstance(given, int) and not isinstance(given, bool) and given >= 1
 
@@ -148,10 +156,6 @@ LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "top_p": (
         lambda p: _is_number(p) and 0 < p <= 1,
         "It is a probability above 0, and at most 1.",
-    ),
-    "generator": (
-        lambda given: isinstance(given, torch.Generator),
-        "It is one of torch's generators, as torch.Generator().manual_seed(5).",
     ),
     "beam_size": (is_count, COUNT),
     "n_best": (is_count, COUNT),

@@ -71,7 +71,8 @@ def constraints(labels: Iterable[str], scheme: str = "BIO") -> Constraints:
 
 
 def _listed(labels: Iterable[str]) -> list[str]:
-    given = [] if isinstance(labels, str) else list(labels)
+    is_list = isinstance(labels, Iterable) and not isinstance(labels, str)
+    given = list(labels) if is_list else []
     if given:
         return given
     raise NameProblem(
