@@ -238,6 +238,14 @@ def test_what_torchs_compilers_are_told():
         torch.jit.script(Model(layer))
 
 
+def test_states_of_several_sizes_by_name_and_back():
+    form, state = Form.of(LSTM(3, [5, 6])), ((drawn(1, 2, 5), drawn(1, 2, 6)),) * 2
+    assert list(form.read(state)) == ["h.0", "h.1", "c.0", "c.1"]
+    assert form.write(form.read(state)) == state
+    alone = Form.of(elman.nn.GRU(3, [5, 6]))
+    assert alone.write(alone.read(state[0])) == state[0]
+
+
 def test_options_that_cannot_be():
     packed = pack_padded_sequence(drawn(4, 2, 3), [4, 2])
     for wrong, code in (
@@ -246,7 +254,6 @@ def test_options_that_cannot_be():
         (lambda: LSTM(3, [5, 0]), "E234"),
         (lambda: LSTM(3, [5, 6], proj_size=2), "E234"),
         (lambda: LSTM(3, 5, residual=True), "E219"),
-        (lambda: Form.of(LSTM(3, [5, 6])), "E417"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 2), lengths=[4, 2]), "E232"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 3), lengths=[4, 2]), "E546"),
         (lambda: LSTM(3, 5)(drawn(4, 2, 3).float(), lengths=[5, 2]), "E428"),
