@@ -22,12 +22,13 @@ from torch.func import (  # noqa: E402
     vmap,
 )
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 from torch.utils import _pytree as pytree  # noqa: E402
 
 import elman.nn  # noqa: E402
 from elman.errors import BackendProblem, ElmanError  # noqa: E402
 from elman.library import cells  # noqa: E402
-from elman.nn import layers  # noqa: E402
+from elman.nn import kernels, layers  # noqa: E402
 from tests.one_thread import one_thread  # noqa: E402
 
 __all__ = ["one_thread"]
@@ -464,6 +465,38 @@ def test_torchs_own_layers_stay_outside_of_graphs():
     with pytest.raises(RuntimeError, match="does not support RNN, GRU, or LSTM"):
         compiled(theirs)(torch.zeros(4, 2, 3))
     trained(compiled(theirs, fullgraph=False), theirs, torch.zeros(4, 2, 3))
+
+
+PACKED = {
+    "LSTM": lambda: elman.nn.LSTM(3, 4, 2, bidirectional=True, dtype=WIDE),
+    "states seen": lambda: elman.nn.GRU(3, 4, return_states=("r",), dtype=WIDE),
+}
+
+
+@pytest.mark.parametrize("kind", quick(PACKED, "LSTM"))
+def test_packed_sequences_run_outside_of_graphs_on_the_kernels(kind, monkeypatch):
+    layer, ran = PACKED[kind](), []
+    forward = kernels.StackKernels.forward
+
+    def counted(*given):
+        ran.append(torch.compiler.is_compiling())
+        return forward(*given)
+
+    monkeypatch.setattr(kernels.StackKernels, "forward", counted)
+
+    def loss(model):
+        x = drawn(5, 3, 3).requires_grad_()
+        output, *rest = model(pack_padded_sequence(x, [2, 5, 4], enforce_sorted=False))
+        found = output.data, *rest
+        return found, torch.autograd.grad(squares(found), [x, *layer.parameters()])
+
+    expected, count = loss(layer), len(ran)
+    torch._dynamo.utils.counters.clear()
+    same(loss(compiled(layer, fullgraph=False)), expected)
+    assert ran == [False] * 2 * count
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+    with pytest.raises(RuntimeError, match="a packed sequence"):
+        loss(compiled(layer))
 
 
 class Model(torch.nn.Module):

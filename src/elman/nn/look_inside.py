@@ -1,7 +1,8 @@
 """What lets torch.compile trace the drop-ins, which it refuses for being torch's LSTM, GRU, RNN.
 
 Its own switch, `torch._dynamo.config.allow_rnn`, is for all such layers, and torch's own fail under
-it while training: it is on only while a drop-in is looked at.
+it while training: it is on only while a drop-in is looked at. Packed sequences stay outside of
+graphs, as with torch's own layers: how they are cut into pieces depends on their lengths.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+import torch
+
 BUILDER = "torch._dynamo.variables.builder"  # the part of torch.compile that refuses them
+OUTSIDE = "_run_packed", "_run_more_packed"  # methods that are called outside of graphs
 
 
 def look_inside(kind: type) -> None:
@@ -35,10 +39,20 @@ def _open(builder: ModuleType, kind: type) -> None:
     def wrap_module(self: Any, value: Any) -> Any:
         if not isinstance(value, kind):
             return wrap(self, value)
+        _leave_outside(kind)
         with builder.config.patch(allow_rnn=True):
             return wrap(self, value)
 
     shared.wrap_module = wrap_module  # type: ignore[union-attr]
+
+
+def _leave_outside(kind: Any) -> None:
+    """Have what runs packed sequences called as it is without torch.compile."""
+    for name in OUTSIDE:
+        method = getattr(kind, name)
+        if not hasattr(method, "_torchdynamo_disable"):
+            outside = torch.compiler.disable(method, reason="a packed sequence")
+            setattr(kind, name, outside)
 
 
 class _Waiting(MetaPathFinder):
