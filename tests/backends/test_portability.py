@@ -76,6 +76,19 @@ def test_level(name, level, compiler, compile_with, monkeypatch):
     check(name, 2, monkeypatch)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_weights_that_are_written_past_the_caches(level, compiler, compile_with, monkeypatch):
+    """As large ones are; here all of them."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler}")
+    if NEEDS.get(level, "") not in c_compiler.processor():
+        pytest.skip(f"this processor is below {level}")
+    compile_with(compiler, f"-march={level} -DTOO_LARGE=1")
+    check("gru", 2, monkeypatch)
+
+
 @pytest.mark.parametrize(
     "name", [QUICK[0], *(pytest.param(n, marks=pytest.mark.slow) for n in CELLS if n != QUICK[0])]
 )

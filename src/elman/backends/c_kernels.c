@@ -213,34 +213,80 @@ INLINE void transpose(vec *rows) {
     }
 }
 #endif
-/* rows j to j + LANES of a panel's column of vectors, of which `count` are there */
-static void put(real *to, long wide, long j, const vec *rows, long count) {
-#if WEIGHT_BYTES == 2
-  for (long l = 0; l < count; l += 2)
-    *(pair *)(to + (j + l) / 2 * wide) = paired(rows[l], l + 1 < count ? rows[l + 1] : (vec){});
+/* packed weights so large that the caches lose them before they are read are written past these, which else fetch
+   every line first */
+#ifndef TOO_LARGE
+#define TOO_LARGE (3L << 20) /* bytes */
+#endif
+#ifdef __x86_64__
+typedef real line __attribute__((vector_size(BYTES), may_alias));
+INLINE void store_past(real *to, vec v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store((line)v, (line *)to);
 #else
-  for (long l = 0; l < count; l++) *(vec *)(to + (j + l) * wide) = rows[l];
+  typedef float floats __attribute__((vector_size(BYTES)));
+#if BYTES == 64
+  __builtin_ia32_movntps512((float *)to, (floats)v);
+#elif BYTES == 32
+  __builtin_ia32_movntps256((float *)to, (floats)v);
+#else
+  __builtin_ia32_movntps((float *)to, (floats)v);
+#endif
+#endif
+}
+INLINE int goes_past(const real *to, long size) {
+  return size * (long)sizeof(real) >= TOO_LARGE && (uintptr_t)to % BYTES == 0;
+}
+INLINE void written(int past) { /* before others may read it */
+  if (past) __builtin_ia32_sfence();
+}
+#else
+INLINE void store_past(real *to, vec v) { *(vec *)to = v; }
+INLINE int goes_past(const real *to, long size) { return to && size < 0; }
+INLINE void written(int past) { (void)past; }
+#endif
+/* rows j to j + LANES of a panel's column of vectors, of which `count` are there */
+static void put(real *to, long wide, long j, const vec *rows, long count, int past) {
+#if WEIGHT_BYTES == 2
+  for (long l = 0; l < count; l += 2) {
+    const vec both = (vec)paired(rows[l], l + 1 < count ? rows[l + 1] : (vec){});
+    if (past) store_past(to + (j + l) / 2 * wide, both);
+    else *(vec *)(to + (j + l) / 2 * wide) = both;
+  }
+#else
+  if (past)
+    for (long l = 0; l < count; l++) store_past(to + (j + l) * wide, rows[l]);
+  else
+    for (long l = 0; l < count; l++) *(vec *)(to + (j + l) * wide) = rows[l];
 #endif
 }
 void pack(real *to, const real *w, long i, long count, long u, long n, long k, long step_n, long step_k) {
   const long column = u * count + i, panel = column / WIDE;
   const long wide = least(WIDE, vectors(n) * count - panel * WIDE) * LANES, width = least(LANES, n - u * LANES);
+  const int past = goes_past(to, packed_size(count, n, k));
   to += panel * PANEL * depth(k) + column % WIDE * LANES;
   w += u * LANES * step_n;
   for (long j = 0; j < k; j += LANES) {
     const long there = least(LANES, k - j);
     vec rows[LANES];
     if (step_n == 1) {
-      for (long l = 0; l < there; l++) rows[l] = load(w + (j + l) * step_k, width);
+      for (long l = 0; l < there; l++) {
+        __builtin_prefetch(w + (j + l + LANES) * step_k);
+        rows[l] = load(w + (j + l) * step_k, width);
+      }
     } else if (step_k == 1) {
-      for (long l = 0; l < LANES; l++) rows[l] = l < width ? load(w + l * step_n + j, there) : (vec){};
+      for (long l = 0; l < LANES; l++) {
+        __builtin_prefetch(w + l * step_n + j + 4 * LANES);
+        rows[l] = l < width ? load(w + l * step_n + j, there) : (vec){};
+      }
       transpose(rows);
     } else {
       for (long l = 0; l < there; l++)
         for (long q = 0; q < LANES; q++) rows[l][q] = q < width ? w[q * step_n + (j + l) * step_k] : 0;
     }
-    put(to, wide, j, rows, there);
+    put(to, wide, j, rows, there, past);
   }
+  written(past);
 }
 #if WEIGHT_BYTES == 2
 /* rows j to j + 2 * LANES of 16 bits each, two by two, from matrices of bfloat16: only moved */
