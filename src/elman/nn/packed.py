@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,16 +36,11 @@ class Packing:
         return len(self.sizes), int(self.sizes[0])
 
     @functools.cached_property
-    def runs(self) -> list[tuple[slice, int, slice]]:
-        """Steps of as many sequences each, how many these are, and where they lie in the data."""
-        ends = [0, *(np.flatnonzero(np.diff(self.sizes)) + 1).tolist(), len(self.sizes)]
-        found, first = [], 0
-        for start, stop in itertools.pairwise(ends):
-            rows = int(self.sizes[start])
-            last = first + (stop - start) * rows
-            found.append((slice(start, stop), rows, slice(first, last)))
-            first = last
-        return found
+    def places(self) -> Tensor:
+        """Where each row of the data lies among the steps of all sequences, T * B."""
+        before = np.cumsum(self.sizes) - self.sizes
+        shift = np.arange(len(self.sizes)) * self.lead[1] - before
+        return torch.from_numpy(np.repeat(shift, self.sizes) + np.arange(self.sizes.sum()))
 
     @functools.cached_property
     def lengths(self) -> np.ndarray[Any, Any]:
@@ -73,9 +67,7 @@ class _Padded(torch.autograd.Function):
     def forward(ctx: Any, data: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
         ctx.packing = packing
         found = data.new_zeros((*packing.lead, *data.shape[1:]))
-        for steps, rows, at in packing.runs:
-            own = found[steps, :rows]
-            own.copy_(data[at].view(own.shape))
+        found.flatten(0, 1).index_copy_(0, packing.places, data)
         return found
 
     @staticmethod
@@ -87,11 +79,7 @@ class _Packed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
         ctx.packing = packing
-        found = whole.new_empty((int(packing.sizes.sum()), *whole.shape[2:]))
-        for steps, rows, at in packing.runs:
-            own = whole[steps, :rows]
-            found[at].view(own.shape).copy_(own)
-        return found
+        return whole.flatten(0, 1).index_select(0, packing.places)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
