@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from elman.nn.fused import is_transformed
+from elman.nn.layers import apart
 
 Tensor: TypeAlias = torch.Tensor
 NEVER = -1e30  # the score of what is forbidden: finite, so that no gradient is NaN
@@ -220,12 +221,8 @@ class _Known(torch.autograd.Function):
     def backward(ctx: Any, weights: Tensor) -> Any:
         needed = ctx.needs_input_grad[2:]
         again = torch.is_grad_enabled()  # the gradient is to be differentiated
-        given = [score if again else score.detach() for score in ctx.saved_tensors]
         with torch.enable_grad():
-            scores = [
-                score.requires_grad_() if is_needed and not again else score
-                for score, is_needed in zip(given, needed, strict=True)
-            ]
+            scores = apart(ctx.saved_tensors, needed)
             of = [score for score, is_needed in zip(scores, needed, strict=True) if is_needed]
             value = ctx.slowly(*scores)
             grads = iter(torch.autograd.grad(value, of, weights, create_graph=again))

@@ -13,24 +13,15 @@ from elman.nn.autocast import lowered
 from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import (
-    Layer,
-    Lead,
-    Stack,
-    Tensor,
-    Tensors,
-    composite,
-    differentiated,
-    is_composed,
-    is_wrapped,
-)
-from elman.nn.opaque import is_transformed
+from elman.nn.layers import Layer, Lead, Stack, Tensor, Tensors, composite, differentiated
+from elman.nn.opaque import is_derived, is_transformed
 from elman.nn.remat import Rematerialized
 from elman.passes.initial import initial_cell
 
 Found = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # other classes of tensors have ways of their own
 STRIDED = torch.strided
+is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # also one that outlives its transform
 
 
 def why_not(tensors: Tensors) -> str | None:
@@ -64,10 +55,10 @@ def why_not_these(tensors: Tensors) -> str | None:
     for tensor in tensors:
         if tensor is None:
             continue
-        if not tensor.is_cpu or tensor.layout is not STRIDED:
-            return f"device {tensor.device}: the c backend has dense tensors on the CPU"
         if type(tensor) not in PLAIN:
             return f"a tensor of the class {type(tensor).__name__}"
+        if not tensor.is_cpu or tensor.layout is not STRIDED:
+            return f"device {tensor.device}: the c backend has dense tensors on the CPU"
         if is_wrapped(tensor):
             return "a tensor of a torch.func transform"
         dtype = tensor.dtype
@@ -151,13 +142,15 @@ def run_fused(
     try:
         for tensor, shape in zip(given, stack.shapes):  # noqa: B905 (a strict one is slower)
             if tensor is None:
+                if shape:  # a weight that somebody took away
+                    return None
                 addresses.append(0)
                 continue
+            if type(tensor) not in PLAIN or not tensor.is_cpu:
+                return None
             if (tensor.dtype is not dtype or (shape and tensor.shape != shape)) and not (
                 dtype is HALF and _is_word(stack, len(addresses), tensor)
             ):
-                return None
-            if type(tensor) not in PLAIN or not tensor.is_cpu:
                 return None
             if not tensor.is_contiguous():
                 is_whole = False
@@ -223,7 +216,7 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         kernels, plan = ctx.kernels, ctx.plan
         saved, needed = ctx.saved_tensors, ctx.needs_input_grad[3:]
-        if is_composed(grads):
+        if is_derived(grads):
             return (
                 None,
                 None,

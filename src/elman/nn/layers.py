@@ -32,9 +32,6 @@ def while_compiling(function: Known) -> Known:
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
 
-is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # also one that outlives its transform
-is_legacy_batch = torch._C._functorch.is_legacy_batchedtensor  # as of is_grads_batched
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -203,31 +200,34 @@ def composite(
     return outputs, tuple(torch.stack([f[key] for f in finals]) for key in stack.states)
 
 
-def is_composed(grads: Tensors) -> bool:
-    """Whether gradients are to be differentiated again, or come as a batch of several."""
-    if torch.is_grad_enabled():
-        return True
-    return any(g is not None and (is_legacy_batch(g) or is_wrapped(g)) for g in grads)
-
-
 def differentiated(
     stack: Stack, lead: Lead, given: Tensors, grads: Tensors, needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients as `is_composed` asks for them: through the torch backend."""
+    """The gradients through the torch backend: of a backward pass that is differentiated again.
+
+    That is a double backward, or one under a transform (`is_grads_batched`, forward mode).
+    """
     again = torch.is_grad_enabled()
-    given = given[: stack.count]
     with torch.enable_grad():
-        outputs, final = composite(stack, lead, given)
-    roots = zip((*outputs, *final), grads, strict=True)
-    live = [(root, g) for root, g in roots if g is not None and root.requires_grad]
-    wrt = [t for t, need in zip(given, needed, strict=True) if need and t is not None]
-    above = [g for _, g in live]
-    found = iter(
-        torch.autograd.grad(
-            [root for root, _ in live], wrt, above, create_graph=again, allow_unused=True
-        )
-    )
+        own = apart(given[: stack.count], needed)
+        outputs, final = composite(stack, lead, own)
+        pairs = zip((*outputs, *final), grads, strict=True)
+        live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
+        wrt = [t for t, need in zip(own, needed, strict=True) if need and t is not None]
+        roots, above = [root for root, _ in live], [g for _, g in live]
+        every = torch.autograd.grad(roots, wrt, above, create_graph=again, allow_unused=True)
+    found = iter(every)
     return [next(found) if need else None for need in needed]
+
+
+def apart(given: Tensors, needed: Sequence[bool]) -> list[Tensor | None]:
+    """Tensors of which each that needs a gradient is an end of the graph for itself.
+
+    One may be computed from another, as a first state from the input; its gradient goes on from
+    it in the graph that is there, and would be counted twice if it went on in this one.
+    """
+    pairs = zip(given, needed, strict=True)
+    return [t.view_as(t) if t is not None and need else t for t, need in pairs]
 
 
 def _array(stack: Stack, k: int, name: str, given: Tensors) -> Tensor:

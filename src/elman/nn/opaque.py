@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elman.nn.masked import Masks
 
 Found: TypeAlias = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+is_batched = torch._C._functorch.is_legacy_batchedtensor  # of is_grads_batched; not torch.func's
 
 
 def run(stack: Stack, lead: Lead, given: Tensors, masks: Masks | None = None) -> Found:
@@ -55,6 +56,16 @@ def is_transformed() -> bool:
     """Whether torch makes another function of what is called."""
     level: int = torch.autograd.forward_ad._current_level
     return level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def is_derived(grads: Tensors) -> bool:
+    """Whether a backward pass is differentiated again, or transformed: many gradients at once."""
+    if torch.is_grad_enabled() or is_transformed():
+        return True
+    for grad in grads:  # noqa: SIM110 (a generator is slower)
+        if grad is not None and is_batched(grad):
+            return True
+    return False
 
 
 @while_compiling

@@ -10,7 +10,7 @@ import torch
 from elman.backends.masks import check_lengths
 from elman.nn.fused import run_stack, with_states
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Lead, Stack, Tensor, Tensors, stack_from
+from elman.nn.layers import Lead, Stack, Tensor, Tensors, apart, stack_from
 from elman.nn.masked import Masks
 from elman.nn.opaque import shapes_of
 from elman.nn.piled import run_masked
@@ -152,7 +152,9 @@ def _again(
 ) -> list[Tensor]:
     """The same by running the layers once more, seen by autograd."""
     with torch.enable_grad():
-        if not create_graph:
+        if create_graph:
+            given = apart(given, needed)
+        else:
             given = [
                 tensor if tensor is None else tensor.detach().requires_grad_(need)
                 for tensor, need in zip(given, needed, strict=True)

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.nn.layers import Lead, Tensor
 from elman.nn.masked import Masks
+from elman.nn.opaque import is_transformed
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,34 +54,46 @@ class Packing:
 
     def padded(self, data: Tensor) -> Tensor:
         """(T, B, ...), 0 behind the end of each sequence."""
+        if is_transformed():
+            return _padded(data, self)
         found: Tensor = _Padded.apply(data, self)
         return found
 
     def packed(self, whole: Tensor) -> Tensor:
         """The data of (T, B, ...)."""
+        if is_transformed():
+            return _packed(whole, self)
         found: Tensor = _Packed.apply(whole, self)
         return found
+
+
+def _padded(data: Tensor, packing: Packing) -> Tensor:
+    found = data.new_zeros((*packing.lead, *data.shape[1:]))
+    found.flatten(0, 1).index_copy_(0, packing.places, data)
+    return found
+
+
+def _packed(whole: Tensor, packing: Packing) -> Tensor:
+    return whole.flatten(0, 1).index_select(0, packing.places)
 
 
 class _Padded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, data: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
         ctx.packing = packing
-        found = data.new_zeros((*packing.lead, *data.shape[1:]))
-        found.flatten(0, 1).index_copy_(0, packing.places, data)
-        return found
+        return _padded(data, packing)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        return _Packed.apply(grad, ctx.packing), None
+        return ctx.packing.packed(grad), None
 
 
 class _Packed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: Tensor, packing: Packing) -> Tensor:  # type: ignore[override]
         ctx.packing = packing
-        return whole.flatten(0, 1).index_select(0, packing.places)
+        return _packed(whole, packing)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        return _Padded.apply(grad, ctx.packing), None
+        return ctx.packing.padded(grad), None

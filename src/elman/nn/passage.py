@@ -37,10 +37,7 @@ class Turn:
         """(T, B, ...) from its other end; a second turn gives it back."""
         if self.order is None:
             return whole.flip(0)
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            return _picked(whole, self.order)
-        turned: Tensor = _Turned.apply(whole, self.order)
-        return turned
+        return turned(whole, self.order)
 
     def masks(self, masks: Masks) -> Masks:
         """What a layer is told that reads from the other end: what ended a part now begins it."""
@@ -51,8 +48,16 @@ class Turn:
         return replace(masks, anew=self(behind))
 
 
+def turned(whole: Tensor, order: Tensor) -> Tensor:
+    """Each step from the place that `order` says, (T * B)."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return _picked(whole, order)
+    found: Tensor = _Turned.apply(whole, order)
+    return found
+
+
 def _picked(whole: Tensor, order: Tensor) -> Tensor:
-    return whole.flatten(0, 1).index_select(0, order).view(whole.shape)
+    return whole.reshape(-1, *whole.shape[2:]).index_select(0, order).view(whole.shape)
 
 
 class _Turned(torch.autograd.Function):
@@ -66,7 +71,7 @@ class _Turned(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        return _Turned.apply(grad, ctx.saved_tensors[0]), None
+        return turned(grad, ctx.saved_tensors[0]), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # type: ignore[override]

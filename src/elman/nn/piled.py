@@ -20,7 +20,7 @@ from elman.nn.cuts import Cost, Piece, cut
 from elman.nn.frozen import Frozen, Held, pack_back, pack_layers
 from elman.nn.fused import HALF, Found, run_stack, why_not
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Lead, Place, Stack, Tensor, Tensors, differentiated, is_composed
+from elman.nn.layers import Lead, Place, Stack, Tensor, Tensors, differentiated
 from elman.nn.masked import Kind, Masks, with_masks
 from elman.nn.pile import Pile
 from elman.passes.masking import MASKS, WITHIN
@@ -380,7 +380,7 @@ class Piled(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         job, saved, needed = ctx.job, ctx.saved_tensors, ctx.needs_input_grad[1:]
         count = job.masked.count
-        if is_composed(grads):
+        if opaque.is_derived(grads):
             given = saved[:count]
             return (None, *differentiated(job.masked, job.pile.lead, given, grads, needed))
         rest, trail = iter(saved[count:]), []

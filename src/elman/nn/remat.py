@@ -10,7 +10,8 @@ import torch
 
 from elman.nn.frozen import pack_back, pack_layers
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated, is_composed
+from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
+from elman.nn.opaque import is_derived
 
 Block: TypeAlias = slice  # the steps of a block
 ROWS = 512  # steps times sequences that the kernels have at once, and a block at least
@@ -52,7 +53,7 @@ class Rematerialized(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         stack, lead, saved, needed = ctx.stack, ctx.lead, ctx.saved_tensors, ctx.needs_input_grad
-        find = differentiated if is_composed(grads) else _backward
+        find = differentiated if is_derived(grads) else _backward
         return (None, None, *find(stack, lead, saved, grads, needed[2:]))
 
 

@@ -15,6 +15,7 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, why_not_now
 from elman.nn.kernels import PLANS, StackKernels, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
+from elman.nn.opaque import is_derived
 from elman.nn.torch_own import OnTorchs, refusing, served
 from elman.nn.torch_stacks import KINDS, Torchs, stack_of
 
@@ -54,7 +55,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
 
     def _run(self, input: Any, hx: Sequence[Any] | None) -> States | None:
         """The states after the step; None where torch's own cell must serve, or refuse."""
-        if torch.compiler.is_compiling() or type(input) not in PLAIN:
+        if torch.compiler.is_compiling() or type(input) not in PLAIN or input.is_nested:
             return None
         shape = input.shape
         axes = len(shape)
@@ -68,11 +69,14 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
             return None
         if why_not_now() is not None or torch._C._is_any_autocast_enabled():
             return None
-        states = stack.no_states if hx is None else hx
         after = (rows, self.hidden_size) if axes == 2 else (self.hidden_size,)
+        states: Sequence[Any] = stack.no_states
+        shapes: Sequence[tuple[int, ...] | None] = stack.shapes
+        if hx is not None:
+            states, shapes = hx, (*shapes[: stack.first_state], *(after,) * len(stack.states))
         if len(states) != len(stack.states) or input.dtype not in SERVED:
             return None
-        return self._found(stack, (input, *self._weights(), *states), rows, after)
+        return self._found(stack, (input, *self._weights(), *states), shapes, after)
 
     def _transformed(self, input: Tensor, hx: Sequence[Any] | None, rows: int) -> States | None:
         """The same by the torch backend, which knows every transform."""
@@ -86,7 +90,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         present = [each for each in given if each is not None]
         if any(type(each) not in PLAIN or each.dtype is not input.dtype for each in present):
             return None
-        if any(state is not None and state.shape != after for state in states):
+        if hx is not None and any(state is None or state.shape != after for state in states):
             return None
         wide = [None if state is None else state.reshape(1, rows, -1) for state in states]
         weights = given[1 : stack.first_state]
@@ -94,28 +98,18 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         return tuple([state.reshape(after) for state in finals])
 
     def _found(
-        self, stack: Stack, given: Sequence[Tensor | None], rows: int, after: tuple[int, ...]
+        self,
+        stack: Stack,
+        given: Sequence[Tensor | None],
+        shapes: Sequence[tuple[int, ...] | None],
+        after: tuple[int, ...],
     ) -> States | None:
-        """The same for states that are to have the shape `after`."""
-        dtype: Any = given[0].dtype  # type: ignore[union-attr]
-        is_learned, is_whole, addresses = False, True, []
-        shapes = (None, *stack.shapes[1 : stack.first_state], *(after,) * len(stack.states))
-        try:
-            for tensor, shape in zip(given, shapes):  # noqa: B905 (a strict one is slower)
-                if tensor is None:
-                    addresses.append(0)
-                    continue
-                if type(tensor) not in PLAIN or not tensor.is_cpu:
-                    return None
-                if tensor.dtype is not dtype or (shape and tensor.shape != shape):
-                    return None
-                if not tensor.is_contiguous():
-                    is_whole = False
-                if tensor.requires_grad:
-                    is_learned = True
-                addresses.append(tensor.data_ptr())
-        except RuntimeError:  # what is not dense, or outlives a transform, has no address
+        """The same for tensors of which some must have a shape; `after` is that of the states."""
+        rows = after[0] if len(after) == 2 else 1
+        read = _read(given, shapes)
+        if read is None:
             return None
+        addresses, is_whole, is_learned = read
         if not is_whole:
             given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
             addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
@@ -181,6 +175,36 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         super().__setattr__(name, value)
 
 
+def _read(
+    given: Sequence[Tensor | None], shapes: Sequence[tuple[int, ...] | None]
+) -> tuple[list[int], bool, bool] | None:
+    """Where the tensors lie, whether each in one piece, and whether any learns.
+
+    None where a kernel cannot read them: of a wrong shape, dtype, class or place, or missing.
+    """
+    is_whole, is_learned, addresses = True, False, []
+    dtype: Any = given[0].dtype  # type: ignore[union-attr]
+    try:
+        for tensor, shape in zip(given, shapes):  # noqa: B905 (a strict one is slower)
+            if tensor is None:
+                if shape:  # a weight that somebody took away, or half a state
+                    return None
+                addresses.append(0)
+                continue
+            if type(tensor) not in PLAIN or not tensor.is_cpu:
+                return None
+            if tensor.dtype is not dtype or (shape and tensor.shape != shape):
+                return None
+            if not tensor.is_contiguous():
+                is_whole = False
+            if tensor.requires_grad:
+                is_learned = True
+            addresses.append(tensor.data_ptr())
+    except RuntimeError:  # what is not dense, or outlives a transform, has no address
+        return None
+    return addresses, is_whole, is_learned
+
+
 def _planned(kernels: StackKernels, rows: int, absent: Sequence[bool], threads: int) -> Call:
     """A call of the forward kernel: the given tensors, the states after the step, nothing."""
     (layer,), stack = kernels.layers, kernels.stack
@@ -219,7 +243,7 @@ class Step(torch.autograd.Function):
         kernels, plan = ctx.kernels, ctx.plan
         saved, needed = ctx.saved_tensors, ctx.needs_input_grad[4:]
         nothing = None, None, None, None
-        if torch.is_grad_enabled():  # create_graph: the gradients are to be differentiated again
+        if is_derived(grads):
             return *nothing, *_differentiated(kernels.stack, plan.lead, saved, grads, needed)
         return *nothing, *kernels.backward(plan, saved, (None, *grads), needed)
 
@@ -284,9 +308,11 @@ class RNNCell(_OnKernels, torch.nn.RNNCell):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """The state after the step, (B, hidden_size) or (hidden_size,)."""
-        if type(input) in PLAIN and type(hx) in PLAIN and len(input.shape) == len(hx.shape) == 2:
+        is_plain = type(input) in PLAIN and type(hx) in PLAIN
+        if is_plain and input.dim() == hx.dim() == 2 and not input.is_nested:
             own = OWN_STEPS.get(self.nonlinearity)
-            if not self._gains(input.shape[0]) and own is not None and not is_transformed():
+            is_here = torch._C._get_tracing_state() is None and not is_transformed()
+            if is_here and own is not None and not self._gains(input.shape[0]):
                 weights = self._weights()  # without torch's way to them, which takes longer
                 try:
                     return own(input, hx, *(weights if self.bias else (*weights, None, None)))
