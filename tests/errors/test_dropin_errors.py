@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore:dropout option adds dropout"),
     pytest.mark.filterwarnings("ignore:LSTM with projections"),
+    pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors"),
 ]
 FOLDER = Path(__file__).parent / "dropins"
 PackedSequence = torch.nn.utils.rnn.PackedSequence
@@ -34,6 +35,10 @@ def pair(*shape, **options):
 
 def packed(*sizes, rows=5, width=3):
     return PackedSequence(zeros(rows, width), torch.tensor(sizes))
+
+
+def nested(*parts):
+    return torch.nested.nested_tensor([*parts])
 
 
 def with_weight(layer, name, *shape):
@@ -85,6 +90,8 @@ MISTAKES = {
     "E545_none": lambda nn: nn.GRU(3, 5)(None),
     "E545_array": lambda nn: nn.RNNCell(3, 5)(row.numpy()),
     "E545_sparse": lambda nn: nn.GRU(3, 5)(x.to_sparse()),
+    "E545_nested": lambda nn: nn.GRU(3, 5)(nested(row, row[:2])),
+    "E545_nested_for_a_cell": lambda nn: nn.RNNCell(3, 5)(nested(row[0], row[1]), zeros(2, 5)),
     "E545_packed_for_a_cell": lambda nn: nn.GRUCell(3, 5)(packed(3, 2)),
     "E546_input": lambda nn: nn.LSTM(3, 5)(x.double()),
     "E546_words": lambda nn: nn.GRU(3, 5)(x.long()),
@@ -106,6 +113,8 @@ MISTAKES = {
     "E233_packed": lambda nn: nn.LSTM(3, 5)(packed(3, 2), pair(1, 2, 5)),
     "E545_state": lambda nn: nn.GRU(3, 5)(x, 0),
     "E545_half_a_state": lambda nn: nn.LSTM(3, 5)(x, (zeros(1, 7, 5), None)),
+    "E545_no_states_of_a_cell": lambda nn: nn.LSTMCell(3, 5)(row, (None, None)),
+    "E545_sparse_state": lambda nn: nn.GRU(3, 5)(x, zeros(1, 7, 5).to_sparse()),
     "E546_state": lambda nn: nn.GRU(3, 5)(x, zeros(1, 7, 5, dtype=torch.float64)),
     "E547_state": lambda nn: nn.LSTM(3, 5)(x, pair(1, 7, 5, device="meta")),
     "E548_tensor": lambda nn: nn.LSTM(3, 5)(x, zeros(1, 7, 5)),

@@ -445,6 +445,20 @@ def per_sample(m: Module) -> None:
             same(found[name][k], one, 1e-9)
 
 
+def expanded(m: Module) -> None:
+    """torch's own per-sample gradients, through weights of a class of tensors of their own."""
+    from torch.nn.utils._per_sample_grad import call_for_per_sample_grads
+
+    sequences = rnn.pack_padded_sequence(m.x(4, 3), [4, 3, 1]), m.x(3, 4)
+    for x, first_axis in zip(sequences, (False, True), strict=True):
+        ours, theirs = m.both(batch_first=first_axis)
+        for each in (ours, theirs):
+            found = call_for_per_sample_grads(each, batch_size=3, loss_reduction="sum")(x)[0]
+            loss(found).backward()  # of a packed sequence: its data
+        pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+        same(*zip(*((one.grad_sample, other.grad_sample) for one, other in pairs), strict=True))
+
+
 def jacrev(m: Module) -> None:
     transformed(m, lambda f, own, x: torch.func.jacrev(f)(own, x[:1]))
 
@@ -514,6 +528,15 @@ def traced(m: Module) -> None:
     same(model(m.x(seed=1)), theirs(m.x(seed=1))[0])
 
 
+def traced_with_state(m: Module) -> None:
+    """torch traces once more, without gradients, and compares the graphs line by line."""
+    ours, theirs = m.both()
+    state = torch.zeros(*(ROWS,) if m.is_cell else (1, 2), 5, dtype=torch.float64)
+    state = (state, state) if "LSTM" in m.kind else state
+    model = torch.jit.trace(ours, (m.x(), state))
+    same(first(model(m.x(seed=1), state)), first(theirs(m.x(seed=1), state)))
+
+
 def frozen_traced(m: Module) -> None:
     ours, theirs = m.both()
     if hasattr(ours, "freeze"):
@@ -579,6 +602,11 @@ def symbolic(m: Module) -> None:
     assert any(node.op == "call_module" for node in model.graph.nodes)
 
 
+def symbolic_itself(m: Module) -> None:
+    with pytest.raises(torch.fx.proxy.TraceError, match="control flow"):
+        torch.fx.symbolic_trace(m.make())
+
+
 def proxied(m: Module) -> None:
     ours, theirs = m.both()
     model = torch.fx.experimental.proxy_tensor.make_fx(lambda x: first(ours(x)))(m.x())
@@ -630,7 +658,8 @@ FAILS = {
     ("quantized", "layers", "elman"): "torch's table of quantized modules names its own classes",
     ("quantized", "cells", "elman"): "torch's table of quantized modules names its own classes",
 }
-NOT_FOR = {"packed": CELLS, "exported_for_any_length": CELLS}  # a cell has no sequences
+# a cell has no sequences
+NOT_FOR = {"packed": CELLS, "expanded": CELLS, "exported_for_any_length": CELLS}
 
 
 def rows() -> list[Any]:

@@ -155,6 +155,27 @@ def test_flat_weights_replaced_for_one_call():
     same(ours.weight_hh_l0, pair("GRU")[0].weight_hh_l0)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "LSTMCell", "GRUCell"])
+def test_a_weight_taken_away_is_not_read(kind):
+    for layer in pair(kind):
+        setattr(layer, "weight_hh" if kind.endswith("Cell") else "weight_hh_l0", None)
+        with pytest.raises(TypeError, match="Tensor"):
+            layer(drawn(40, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weight_deleted_is_read_where_torch_reads_it(kind):
+    """As weight_drop's do it, before they put another in its place."""
+    found = []
+    for layer in pair(kind, **OPTIONS):
+        weight = layer.weight_hh_l0
+        del layer.weight_hh_l0
+        found.append(layer(drawn(4, 2, 3)))
+        layer.to(torch.float64).weight_hh_l0 = 2 * weight
+        found.append(layer(drawn(4, 2, 3)))
+    same(found[2:], found[:2])
+
+
 def test_weights_of_one_functional_call():
     theirs, ours = pair("LSTM", **OPTIONS)
     x, named = drawn(4, 2, 3), {name: 2 * p for name, p in ours.named_parameters()}

@@ -172,13 +172,9 @@ def _what(given: object) -> str:
 def _no_tensor(call: Refused) -> ElmanError | None:
     given = call.input
     if isinstance(given, torch.Tensor) or (call.is_packed and not call.is_cell):
-        if call.x.layout is torch.strided:
+        if _is_dense(call.x):
             return None
-        return WeightProblem(
-            "E545",
-            f"input is {call.x.layout}, and {call.name} reads dense tensors",
-            fix="Pass input.to_dense().",
-        )
+        return _not_dense(call, "input", call.x)
     tensors = isinstance(given, tuple | list) and any(isinstance(t, torch.Tensor) for t in given)
     fix = "Pass torch.as_tensor(input, dtype=torch.float32)."
     if call.is_packed:
@@ -193,6 +189,19 @@ def _no_tensor(call: Refused) -> ElmanError | None:
     return WeightProblem(
         "E545", f"input is {_what(given)}, and {call.name} reads a tensor", fix=fix
     )
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_nested
+
+
+def _not_dense(call: Refused, name: str, tensor: Tensor) -> ElmanError:
+    kind, fix = tensor.layout, f"Pass {name}.to_dense()."
+    if tensor.is_nested:
+        kind, fix = "nested", f"Pass torch.nested.to_padded_tensor({name}, 0.0)."
+        if name == "input" and not call.is_cell:
+            fix = f"{fix[:-1]} and lengths= to a layer with batch_first=True."
+    return WeightProblem("E545", f"{name} is {kind}, and {call.name} reads dense tensors", fix=fix)
 
 
 def _axes(call: Refused) -> ElmanError | None:
@@ -288,6 +297,8 @@ def _states(call: Refused) -> ElmanError | None:
                 f"{name} is {_what(state)}, and {call.name} has tensors for states",
                 fix=f"Pass torch.zeros({shape}), or leave hx out to begin from zero.",
             )
+        if not _is_dense(state):
+            return _not_dense(call, name, state)
         if tuple(state.shape) != wanted:
             return _shape_of_state(call, name, state, wanted)
     return None

@@ -161,8 +161,9 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         parameters, flat = self._parameters, self._flat_weights
         try:
             named = [parameters[name] for name in self._flat_weights_names]
-        except KeyError:  # computed from others: a parametrization, a pruned weight
-            return [getattr(self, name) for name in self._flat_weights_names]
+        except KeyError:  # computed from others: a parametrization, a pruned weight; or taken away
+            names = self._flat_weights_names
+            return [getattr(self, *pair) for pair in zip(names, flat, strict=True)]
         if all(map(is_, named, flat)) or torch.compiler.is_compiling():
             return named
         # else what torch's forward reads may have been replaced there alone
@@ -268,7 +269,9 @@ look_inside(_OnKernels)
 
 def _is_plain(tensor: Any) -> bool:
     """Whether it is of no class with ways of its own; torch.export has stand-ins for tensors."""
-    return type(tensor) in PLAIN or (torch.compiler.is_compiling() and torch.is_tensor(tensor))
+    if type(tensor) in PLAIN:
+        return not tensor.is_nested
+    return torch.compiler.is_compiling() and torch.is_tensor(tensor)
 
 
 def _with_rows(hx: Any) -> Any:
@@ -280,13 +283,13 @@ def _with_rows(hx: Any) -> Any:
 class _OfOneState(_OnKernels):
     """A layer whose cell has one state, which stands alone."""
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
-        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
+    def _alone(self, whole: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
+        """What forward gives; `whole` is that of torch's own layer."""
         if self.is_more or lengths is not None or reset is not None:
             return self._with_more(input, hx, Marks(lengths, reset))
         found = self._run(input, None if hx is None else (hx,))
         if found is None:
-            return served(super().forward, input, hx)
+            return served(whole, input, hx)
         return found[0], found[1][0]
 
 
@@ -303,6 +306,10 @@ class RNN(_OfOneState, torch.nn.RNN):
     By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
 
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
+        return self._alone(super().forward, input, hx, lengths, reset)
+
 
 @refusing(OPTIONS)
 class GRU(_OfOneState, torch.nn.GRU):
@@ -316,6 +323,10 @@ class GRU(_OfOneState, torch.nn.GRU):
 
     By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
+
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
+        return self._alone(super().forward, input, hx, lengths, reset)
 
 
 @refusing(OPTIONS)

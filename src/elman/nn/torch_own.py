@@ -69,9 +69,11 @@ def served(forward: Callable[..., Any], input: Any, hx: Any) -> Any:
 
 def whole(module: Any, input: Proxy, hx: Any, **named: Any) -> Any:
     """The module in a graph of torch.fx, which knows torch's own by their package."""
+    tracer = input.tracer
+    if getattr(tracer, "root", None) is module:  # and is no part of itself: torch refuses too
+        return torchs_own(module).forward(module, input, hx)
     given = (input,) if hx is None else (input, hx)
     said = {name: value for name, value in named.items() if value is not None}
-    tracer = input.tracer
     return tracer.create_proxy("call_module", tracer.path_of_module(module), given, said)
 
 
