@@ -128,6 +128,9 @@ MISTAKES = {
     "E237_cell": lambda nn: with_weight(nn.LSTMCell(3, 5), "weight_ih", 20, 4)(row),
 }
 
+# torch's LSTM reads such states as they lie, and may crash; before it stands torch's own check
+LOOKED_AT_FIRST = {"E233_packed"}
+
 # what torch's layers have not, so that torch says nothing
 OF_OURS = {
     "E234_sizes": lambda nn: nn.LSTM(3, [5, 6], num_layers=3),
@@ -155,7 +158,7 @@ def test_the_message_is_the_golden_one(name):
     assert isinstance(caught.value, type(torchs.value))
     assert isinstance(caught.value.__cause__, type(torchs.value))
     got, _, words = str(caught.value).partition("\n  torch: ")
-    assert words == str(torchs.value)
+    assert words == str(torchs.value) or name in LOOKED_AT_FIRST
     assert_says_a_way_out(FOLDER / f"{name}.txt", got + "\n")
 
 

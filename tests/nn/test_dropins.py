@@ -273,6 +273,16 @@ def test_what_torch_refuses_is_refused_in_its_words(kind, what):
     assert ours.extra_repr() in str(found.value)
 
 
+@pytest.mark.parametrize("shapes", [((2, 2, 5), (1, 2, 5)), ((1, 2, 5), (3, 2, 5))], ids=str)
+def test_states_beside_a_packed_sequence_are_looked_at(shapes):
+    """torch's LSTM does not, reads what is there, and may crash."""
+    packed = torch.nn.utils.rnn.pack_padded_sequence(drawn(4, 2, 3), [4, 2])
+    words = r"Expected hidden\[[01]\] size \(1, 2, 5\)"
+    with pytest.raises(RuntimeError, match=words) as caught:
+        pair("LSTM")[1](packed, tuple(drawn(*shape) for shape in shapes))
+    assert caught.value.code == "E233"
+
+
 def test_a_weight_of_a_wrong_shape_is_never_read_past_its_end():
     layer = pair("LSTM")[1]
     layer.weight_hh_l0 = torch.nn.Parameter(drawn(3, 5))

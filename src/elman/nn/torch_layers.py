@@ -359,4 +359,15 @@ class LSTM(_OnKernels, torch.nn.LSTM):
         if self.is_more or lengths is not None or reset is not None:
             return self._with_more(input, hx, Marks(lengths, reset))
         found = self._run(input, hx)
-        return served(super().forward, input, hx) if found is None else found
+        return served(self._checked, input, hx) if found is None else found
+
+    def _checked(self, input: Any, hx: Any) -> Any:
+        """What torch's own gives, which reads states beside a packed sequence without a look."""
+        is_pair = isinstance(hx, tuple | list) and len(hx) == 2
+        if is_pair and isinstance(input, PackedSequence) and torch._C._get_tracing_state() is None:
+            given = input.data, input.batch_sizes
+            wanted = self.get_expected_hidden_size(*given), self.get_expected_cell_size(*given)
+            for k, state in enumerate(hx):
+                words = f"Expected hidden[{k}] size {{}}, got {{}}"
+                self.check_hidden_size(state, wanted[k], words)
+        return super().forward(input, hx)
