@@ -68,13 +68,14 @@ class Packing:
 
 
 def _padded(data: Tensor, packing: Packing) -> Tensor:
-    found = data.new_zeros((*packing.lead, *data.shape[1:]))
-    found.flatten(0, 1).index_copy_(0, packing.places, data)
-    return found
+    steps, rows = packing.lead
+    found = data.new_zeros((steps * rows, *data.shape[1:]))
+    found.index_copy_(0, packing.places, data)
+    return found.view(steps, rows, *data.shape[1:])
 
 
 def _packed(whole: Tensor, packing: Packing) -> Tensor:
-    return whole.flatten(0, 1).index_select(0, packing.places)
+    return whole.reshape(-1, *whole.shape[2:]).index_select(0, packing.places)
 
 
 class _Padded(torch.autograd.Function):
