@@ -65,7 +65,7 @@ class Pool(torch.nn.Module):
     def forward(self, output: Tensor, lengths: Any = None, *, mask: Any = None) -> Tensor:
         """A vector for each sequence."""
         steps, counts = self._given(output, lengths, mask)
-        pooled = POOLED[self.how](self, steps, counts) if len(steps) else steps.sum(0)
+        pooled = POOLED[self.how](self, steps, counts) if steps.shape[0] else steps.sum(0)
         return pooled[0] if output.dim() == 2 else pooled
 
     def weights(self, output: Tensor, lengths: Any = None, *, mask: Any = None) -> Tensor:
