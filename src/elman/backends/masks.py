@@ -79,9 +79,11 @@ def check_lengths(given: object, lead: tuple[int, int], batched: bool) -> Array:
         fix = f"Pass {batch} numbers, one for each." if batched else f"As in lengths={steps}."
         headline = f"lengths is {found.shape}, and {count}"
         raise NameProblem("E428", headline, rule=rule, fix=fix)
-    wrong = np.argwhere(~((found >= 0) & (found <= steps) & (found == np.floor(found))))
-    if len(wrong):
-        at = tuple(map(int, wrong[0]))
+    is_right = (found >= 0) & (found <= steps)
+    if found.dtype.kind == "f":
+        is_right &= found == np.floor(found)
+    if not is_right.all():
+        at = tuple(map(int, np.argwhere(~is_right)[0]))
         count = f", and there {'is 1 step' if steps == 1 else f'are {steps} steps'}"
         headline = f"{_entry('lengths', at)} is {found[at]}{count * bool(found[at] > steps)}"
         raise NameProblem("E428", headline, rule=rule)
@@ -108,11 +110,19 @@ def _entry(name: str, at: tuple[int, ...]) -> str:
     return f"{name}[{', '.join(map(str, at))}]" if at else name
 
 
+def _numpy(tensor: Any) -> Any:
+    """A tensor's numbers; numpy has no bfloat16."""
+    found = tensor.detach().cpu()
+    return (found.float() if str(found.dtype) == "torch.bfloat16" else found).numpy()
+
+
 def _numbers(code: str, name: str, given: Any, rule: str) -> Array:
     """A number array of whatever is array-like."""
-    detach = getattr(given, "detach", None)
+    if getattr(given, "is_meta", False):
+        headline = f'{name} is on "meta", where there are shapes and no numbers'
+        raise NameProblem(code, headline, rule=rule)
     try:
-        found = np.asarray(detach().cpu().numpy() if detach else given)
+        found = np.asarray(_numpy(given) if hasattr(given, "detach") else given)
     except (ValueError, TypeError):
         found = np.asarray(None)
     if found.dtype.kind not in "fiub":

@@ -7,16 +7,24 @@ from typing import Any
 
 import torch
 
-from elman.backends import c_compile, torch_
+from elman.backends import c_compile
 from elman.nn import autocast, opaque
 from elman.nn.autocast import lowered
 from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Layer, Lead, Stack, Tensor, Tensors, composite, differentiated
+from elman.nn.layers import (
+    Layer,
+    Lead,
+    Stack,
+    Tensor,
+    Tensors,
+    composite,
+    differentiated,
+    started,
+)
 from elman.nn.opaque import is_derived, is_transformed
 from elman.nn.remat import Rematerialized
-from elman.passes.initial import initial_cell
 
 Found = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # other classes of tensors have ways of their own
@@ -99,20 +107,9 @@ def with_states(
 ) -> list[Tensor | None]:
     """What the stack of a layer is given: its arrays, and the states before the first step."""
     if layer.cell.initial and not torch.compiler.is_compiling():  # else it is inside the node
-        state = {**_started(layer, lead, arrays, state), **state}
+        missing = {key for key, _ in layer.cell.initial} - state.keys()
+        state = {**started(layer, lead[1], arrays, missing), **state}
     return [*arrays, *(state[key][None] if key in state else None for key in layer.states)]
-
-
-def _started(
-    layer: Layer, lead: Lead, arrays: Sequence[Tensor], state: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The states whose lines before the first step give them, seen by autograd."""
-    start = initial_cell(layer.cell, state)
-    if start is None:
-        return {}
-    named = dict(zip(layer.names, arrays, strict=True))
-    found, _ = torch_.forward(start, named, {}, layer.sizes, (1, lead[1]), start.outputs)
-    return {key: value[0] for key, value in found.items()}
 
 
 def run_stack(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = None) -> Found:

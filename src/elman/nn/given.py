@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -134,7 +134,9 @@ def check_switches(layer: object) -> None:
         given = getattr(layer, name, False)
         is_one = isinstance(given, bool | int | np.bool_) and given in (0, 1)
         if not is_one:
-            raise ShapeProblem("E214", f"{name}={given!r}", rule="It is True or False.")
+            raise ShapeProblem(
+                "E214", f"{name}={given!r}", rule="It is True or False.", fix=f"Pass {name}=True."
+            )
 
 
 def remat_steps(remat: object) -> int | None:
@@ -253,16 +255,17 @@ class Form:
         """Whether no input counts the sequences."""
         return not any("b" in over for over in self.varies.values())
 
-    def is_plain(self, x: object, dtype: torch.dtype | None) -> bool:
+    def is_plain(self, x: object, like: Tensor | None) -> bool:
         """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
-        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None:
+        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None or like is None:
             return False
         return (
             len(self.tails) == 1
             and (x.shape[2],) == self.tails[self.main]
             and x.numel() > 0
             and self.over(self.main) == "tb"
-            and x.dtype is dtype
+            and x.dtype is like.dtype
+            and x.device == like.device
         )
 
     def inputs(
@@ -281,7 +284,7 @@ class Form:
                 if missing
                 else f"the cell has no input {extra[0] if extra else 'x'}",
                 rule=f"Its inputs are {', '.join(self.tails) or 'none'}.",
-                fix=nearest(extra[0], self.tails) or None
+                fix=nearest(extra[0], self._near(extra[0])) or None
                 if extra
                 else f"Pass {missing[0]}=..."
                 if missing
@@ -296,6 +299,10 @@ class Form:
             self._check_input(name, tensor, batched, dtype)
         spread = {n: self._spread(n, tensor, batched, batch_first) for n, tensor in given.items()}
         return spread, batched
+
+    def _near(self, name: str) -> tuple[str, ...]:
+        """What a caller may have meant by a name that is no input's."""
+        return (*self.tails, *(() if name in TAKEN else TAKEN))
 
     def _check_input(
         self, name: str, tensor: Tensor, batched: bool, dtype: torch.dtype | None
@@ -353,6 +360,24 @@ def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
             fix=f"Convert one: {name.split()[-1]}.to({dtype})"
             + (f", or layer.to({tensor.dtype})." if tensor.dtype.is_floating_point else "."),
         )
+
+
+def check_device(given: Mapping[str, Any], like: Tensor | None, what: str = "") -> None:
+    """E547 for tensors on another device than the layer's weights."""
+    if like is None:
+        return
+    for name, each in given.items():
+        for tensor in each if isinstance(each, tuple) else (each,):
+            if tensor is None or tensor.device == like.device:
+                continue
+            fix = f'Pass {name}.to("{like.device}"), or move the layer: .to("{tensor.device}").'
+            if "meta" in (tensor.device.type, like.device.type):
+                fix = 'On "meta" there are shapes and no numbers: make both on "cpu".'
+            raise WeightProblem(
+                "E547",
+                f"{what}{name} is on {tensor.device}, the layer's weights are on {like.device}",
+                fix=fix,
+            )
 
 
 def check_tensor(what: str, given: object) -> None:

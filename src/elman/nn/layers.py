@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -15,6 +16,7 @@ from elman.backends import torch_
 from elman.ir import Cell
 from elman.ir.data import from_data, to_data
 from elman.ir.sizes import number
+from elman.passes.initial import initial_cell
 from elman.passes.randomness import WORDS
 
 Tensor: TypeAlias = torch.Tensor
@@ -139,6 +141,11 @@ class Stack:
         return self.layers[-1].cell.returns
 
     @cached_property
+    def weights(self) -> int:
+        """How many numbers there are in the weights."""
+        return sum(math.prod(shape) for shape in self.shapes if shape is not None)
+
+    @cached_property
     def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
         """Of every tensor that a call gives the shape, where it does not depend on the call."""
         found: list[tuple[int, ...] | None] = [None] * self.count
@@ -180,6 +187,24 @@ def stacked(layers: Sequence[Layer], inputs: Sequence[str], main: str) -> Stack:
         places.append((above if places else shared) | own)
         count += len(own)
     return Stack(tuple(layers), tuple(places), count + len(layers[0].states), main)
+
+
+def started(
+    layer: Layer, rows: int, arrays: Sequence[Tensor], wanted: Collection[str]
+) -> dict[str, Tensor]:
+    """What the lines before the first step make of these states, (B, size), seen by autograd."""
+    named = dict(zip(layer.names, arrays, strict=True))
+    initial = layer.cell.initial
+    found = {
+        key: named[value.attr.name].expand(rows, *layer.tails[key])
+        for key, value in initial
+        if key in wanted and value.op == "leaf" and value.attr.name in named and not value.over
+    }
+    start = initial_cell(layer.cell, [k for k, _ in initial if k in found or k not in wanted])
+    if start is not None:
+        more, _ = torch_.forward(start, named, {}, layer.sizes, (1, rows), start.outputs)
+        found |= {key: value[0] for key, value in more.items()}
+    return found
 
 
 def composite(

@@ -45,6 +45,7 @@ class Made(CanFreeze):
     hidden_size: int | Sequence[int]
     num_layers: int
     sizes: dict[str, int]
+    batch_first: bool
     bidirectional: bool
     remat: bool | int
     return_states: tuple[str, ...]
@@ -164,12 +165,12 @@ class Made(CanFreeze):
         for norm in self._passage.norms:
             norm.reset_parameters()  # type: ignore[operator]
 
-    def _dtype(self) -> torch.dtype | None:
-        """That of the weights; None where there are none."""
+    def _weight(self) -> Tensor | None:
+        """One of the weights; None where there are none."""
         first = next(iter(self._parameters.values()), None)
         if first is None and self.cell.parameters:  # all are frozen
             first = getattr(self, self._rungs[0].weights[self.cell.parameters[0]])
-        return None if first is None else first.dtype
+        return first
 
     def _like(self, inputs: State) -> Tensor:
         """A tensor of the layer's dtype and device."""

@@ -9,11 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from elman.backends import torch_
 from elman.backends.masks import check_lengths, check_reset
 from elman.nn.counted import is_seen
-from elman.nn.layers import Layer
-from elman.passes.initial import initial_cell
+from elman.nn.layers import Layer, started
 from elman.passes.masking import ANEW, MASKS, WITHIN, masked
 
 Tensor: TypeAlias = torch.Tensor
@@ -84,15 +82,11 @@ class Masks:
         """The states given, but as a fresh sequence has them where one begins at the first step."""
         if self.anew is None or not state or torch.compiler.is_compiling():  # a node does it
             return state
-        fresh: Mapping[str, Tensor] = {}
-        start = initial_cell(layer.cell, {key for key, _ in layer.cell.initial} - state.keys())
-        if start is not None:
-            named = dict(zip(layer.names, arrays, strict=True))
-            fresh, _ = torch_.forward(start, named, {}, layer.sizes, (1, lead[1]), start.outputs)
+        fresh = started(layer, lead[1], arrays, state)
         found = {}
         for key, given in state.items():
             rows = self.anew[0].reshape(-1, *[1] * (given.dim() - 1))
-            found[key] = torch.where(rows, fresh[key][0] if key in fresh else 0, given)
+            found[key] = torch.where(rows, fresh.get(key, 0), given)
         return found
 
 
@@ -115,8 +109,9 @@ class Marks:
         """The masks of these T steps of B sequences; E428 and E429 where there are none such."""
         ends = anew = seen = None
         if self.lengths is not None:
-            seen = check_lengths(self.lengths, lead, batched) if is_seen() else None
-            given = self.lengths if seen is None else seen
+            given = self.lengths
+            if _is_read(given, device):
+                given = seen = check_lengths(given, lead, batched)
             ends = torch.as_tensor(given, device=device).reshape(-1)
         if self.reset is not None:
             anew = self._anew(lead, batched, batch_first, device)
@@ -134,15 +129,24 @@ class Marks:
         axes = ("BT" if batch_first else "TB").replace("T" if self.is_step else " ", "")
         axes = axes if batched else axes.replace("B", "")
         shape = tuple(sizes[axis] for axis in axes)
-        is_known = isinstance(self.reset, torch.Tensor) and self.reset.dtype is torch.bool
-        if not (is_known and self.reset.shape == shape) and is_seen():
-            check_reset(self.reset, shape, axes)
-        found = torch.as_tensor(self.reset, device=device) != 0
+        given = self.reset
+        is_known = isinstance(given, torch.Tensor) and given.dtype is torch.bool
+        is_known = is_known and given.shape == shape and not given.is_meta
+        if not is_known and _is_read(given, device):
+            check_reset(given, shape, axes)
+        found = torch.as_tensor(given, device=device) != 0
         return (found.T if axes == "BT" else found).reshape(lead)
 
 
 def _within(steps: int, ends: Tensor) -> Tensor:
     return torch.arange(steps, device=ends.device)[:, None] < ends
+
+
+def _is_read(given: Any, device: torch.device) -> bool:
+    """Whether there are numbers to look at: not while torch traces a call, and not on "meta"."""
+    if device.type == "meta" and isinstance(given, torch.Tensor) and given.is_meta:
+        return False
+    return is_seen()
 
 
 def with_masks(layer: Layer, kind: Kind) -> Layer:

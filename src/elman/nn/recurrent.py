@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from elman.cell import Cell
+from elman.errors import ShapeProblem
 from elman.nn import drawn
 from elman.nn.fused import Found, explained, run_stack
 from elman.nn.given import (
+    check_device,
     check_format,
     check_numbers,
     check_step,
@@ -20,6 +23,7 @@ from elman.nn.given import (
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import Made, notify
 from elman.nn.masked import Marks, Masks
+from elman.nn.packed import packed_as, unpacked
 from elman.nn.passage import Outputs, Turn
 from elman.nn.piled import run_masked
 from elman.nn.regularized import Drops, Variational, Zoneout
@@ -141,22 +145,46 @@ class Recurrent(Made):
 
     def forward(
         self,
-        x: Tensor | None = None,
+        x: Tensor | PackedSequence | None = None,
         state: State | None = None,
         *,
         lengths: Any = None,
         reset: Any = None,
         **others: Tensor,
-    ) -> tuple[Any, State]:
+    ) -> tuple[Any, ...]:
         """Output and final state; the output is a tuple where the cell returns several names.
 
         `lengths`, B whole numbers: behind the length of a sequence its output is 0 whatever `x`
         holds there, and its final state is that of its last step. What is behind the lengths takes
         little time, in whatever order the sequences are. Where `reset`, (T, B) or with
         batch_first (B, T), is true, a sequence begins anew before that step, whatever state is
-        given.
+        given. A packed sequence comes back packed.
         """
-        return self._run(x, state, others, self.batch_first, Marks(lengths, reset))
+        run = self._run_packed if isinstance(x, PackedSequence) else self._run
+        return run(x, state, others, self.batch_first, Marks(lengths, reset))
+
+    def _run_packed(
+        self,
+        x: PackedSequence,
+        state: State | None,
+        others: State,
+        batch_first: bool,
+        marks: Marks,
+    ) -> tuple[Any, ...]:
+        """The same for a packed sequence; states and other inputs in the order that was packed."""
+        if marks.is_said:
+            raise ShapeProblem(
+                "E234",
+                "a packed sequence with lengths or reset",
+                rule="It is packed by its lengths.",
+                fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
+            )
+        whole, lengths = unpacked(x)
+        whole = whole.transpose(0, 1) if batch_first else whole
+        output, *more = self._run(whole, state, others, batch_first, Marks(lengths))
+        each = output if isinstance(output, tuple) else (output,)
+        packs = tuple(packed_as(x, o.transpose(0, 1) if batch_first else o) for o in each)
+        return packs if isinstance(output, tuple) else packs[0], *more
 
     def _run(
         self,
@@ -260,16 +288,19 @@ class Recurrent(Made):
         self, x: Tensor | None, state: State | None, others: State, batch_first: bool
     ) -> tuple[State, State, tuple[int, int], bool]:
         """Inputs and states by name, the numbers of steps and rows, and whether there are rows."""
-        dtype = self._dtype()
-        if x is not None and not others and not batch_first and self._form.is_plain(x, dtype):
+        like = self._weight()
+        dtype = None if like is None else like.dtype
+        if x is not None and not others and not batch_first and self._form.is_plain(x, like):
             inputs, batched, lead = {self.main or "": x}, True, (x.shape[0], x.shape[1])
         else:
             steps = others.pop("steps", None) if self._form.is_uncounted else None
             inputs, batched = self._form.inputs(x, others, batch_first, dtype)
+            check_device(inputs, like)
             rows = self._states.count(state) if self._form.is_unbatched else None
             batched = batched if rows is None else True
             lead = self._form.lead(inputs, steps, rows or 1)
         before = {} if state is None else self._states.checked(state, lead[1], batched, dtype)
+        check_device(before, like, "the state ")
         return inputs, before, lead, batched
 
     def step(

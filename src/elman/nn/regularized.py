@@ -122,8 +122,12 @@ def _check(name: str, chance: object) -> float:
     """A probability below 1, or E214."""
     is_number = isinstance(chance, Real) and not isinstance(chance, bool)
     if not (is_number and 0 <= chance < 1):  # type: ignore[operator]
+        option, _, state = name.removesuffix("]").partition("[")
         raise ShapeProblem(
-            "E214", f"{name}={chance!r}", rule="A probability is 0 or more, and here less than 1."
+            "E214",
+            f"{name}={chance!r}",
+            rule="A probability is 0 or more, and here less than 1.",
+            fix=f"As in {option}={f'{{{state}: 0.1}}' if state else 0.1}.",
         )
     return float(chance)  # type: ignore[arg-type]
 
@@ -215,7 +219,7 @@ def _zoned(cell: Equations, stays: Mapping[str, float], by_name: bool) -> Equati
         if name not in states:
             raise ShapeProblem(
                 "E229",
-                f"zoneout names {name}, which is no state of the cell {cell.name}",
+                f"zoneout names {name or 'no name'}, which is no state of the cell {cell.name}",
                 rule=f"Its states are {', '.join(states) or 'none'}.",
                 fix=nearest(name, states) or None,
             )

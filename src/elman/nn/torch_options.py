@@ -10,14 +10,13 @@ from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem
-from elman.nn.driven import map_state
+from elman.nn.frozen import Frozen
 from elman.nn.given import check_switches, remat_steps
 from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
-from elman.nn.packed import Packing
 from elman.nn.passage import Passage
 from elman.nn.recurrent import Recurrent
-from elman.nn.refused import diagnosed
+from elman.nn.refused import diagnosed, in_torchs_words, torchs_own
 from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Variational, Zoneout
 from elman.nn.torch_own import whole
@@ -32,6 +31,7 @@ class Within(Recurrent):
     """The equations of a layer of torch's, on weights that are given with each call."""
 
     given: Named
+    rows: Mapping[str, list[str]]  # of each weight of torch's, what its rows are called here
     norms: Sequence[torch.nn.Module] = ()
 
     def on(self, weights: Named, norms: Sequence[torch.nn.Module], training: bool) -> Within:
@@ -52,8 +52,8 @@ class Within(Recurrent):
         like = next(iter(self.given.values()))
         return self._buffers[name].to(like.device, like.dtype)  # type: ignore[union-attr]
 
-    def _dtype(self) -> torch.dtype | None:
-        found: torch.dtype = next(iter(self.given.values())).dtype
+    def _weight(self) -> Tensor | None:
+        found: Tensor = next(iter(self.given.values()))
         return found
 
     @property
@@ -163,6 +163,7 @@ class WithOptions(torch.nn.RNNBase):
             dtype=torch.float64,
             **is_more,
         )
+        made.rows = self._places()
         made._keep_constants({}, "cpu", torch.float64)  # which have numbers, unlike the weights
         self.__dict__["_within"] = made  # no module of this one: it has no weights
         return made
@@ -192,16 +193,29 @@ class WithOptions(torch.nn.RNNBase):
 
     def _now(self) -> Within:
         """The layer as a `Recurrent` on the weights of now."""
-        weights: dict[str, Tensor] = {}
-        for name, rows in self._places().items():
-            whole: Tensor = getattr(self, name)
-            weights |= zip(rows, whole.chunk(len(rows)), strict=True)
-        others = (name for name in self._parameters if name not in self._flat_weights_names)
-        weights |= {name: getattr(self, name) for name in others}
         self._ready()
-        within = self._within
+        return self._on(self._named())
+
+    def _named(self) -> dict[str, Tensor]:
+        """All weights by their names: torch's, then those that torch's layer has not."""
+        flat = self._flat_weights_names
+        others = (name for name in self._parameters if name not in flat)
+        return {name: getattr(self, name) for name in (*flat, *others)}
+
+    def _on(self, named: Named) -> Within:
+        """The layer as a `Recurrent` on these weights."""
+        weights, within = dict(named), self._within
         assert within is not None
+        for name, rows in within.rows.items():
+            weights |= zip(rows, weights.pop(name).chunk(len(rows)), strict=True)
         return within.on(weights, self._norms(), self.training)
+
+    def _on_frozen(self, named: Named) -> Within:
+        """The same, whose own calls pack these weights once."""
+        within = self._on(named)
+        constants = {name: within._constant(name) for name in within._buffers}
+        within.__dict__.update(given={**within.given, **constants}, _frozen=Frozen())
+        return within
 
     def _with_more(self, input: Any, hx: Any, marks: Marks) -> Any:
         """What forward gives; one state stands alone."""
@@ -216,10 +230,10 @@ class WithOptions(torch.nn.RNNBase):
         """Output, the final states, and what is to be seen of every step."""
         names = KINDS[self.mode][2]
         try:
-            if isinstance(input, PackedSequence):
-                return self._run_more_packed(input, hx, marks)
             state = None if hx is None else dict(zip(names, hx, strict=True))
-            found = self._now()._run(input, state, {}, self.batch_first, marks)
+            within = self._now()
+            run = within._run_packed if isinstance(input, PackedSequence) else within._run
+            found = run(input, state, {}, self.batch_first, marks)
         except (ElmanError, TypeError, ValueError):
             problem = self._diagnosed(input, hx)
             if problem is None:
@@ -231,30 +245,16 @@ class WithOptions(torch.nn.RNNBase):
     def _diagnosed(self, input: Any, hx: Any) -> ElmanError | None:
         if not isinstance(self.hidden_size, int):
             return None
-        return diagnosed(self, input, hx if self.mode == "LSTM" or hx is None else hx[0])
-
-    def _run_more_packed(self, input: PackedSequence, hx: Any, marks: Marks) -> tuple[Any, ...]:
-        if marks.is_said:
-            raise ShapeProblem(
-                "E234",
-                "a packed sequence with lengths or reset",
-                rule="It is packed by its lengths.",
-                fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
-            )
-        packing, names, order = Packing.of(input), KINDS[self.mode][2], input.sorted_indices
-        if order is not None and hx is not None:
-            hx = map_state(hx, lambda each: each.index_select(1, order))
-        state = None if hx is None else dict(zip(names, hx, strict=True))
-        lengths = Marks(torch.from_numpy(packing.lengths))
-        padded = packing.padded(input.data)
-        output, after, *seen = self._now()._run(padded, state, {}, False, lengths)
-        states = tuple(after[name] for name in names)
-        back = input.unsorted_indices
-        if back is not None:
-            states = map_state(states, lambda each: each.index_select(1, back))
-            seen = [map_state(each, lambda one: one.index_select(2, back)) for each in seen]
-        data = packing.packed(output)
-        return PackedSequence(data, input.batch_sizes, order, back), states, *seen
+        given = hx if self.mode == "LSTM" or hx is None else hx[0]
+        found = diagnosed(self, input, given)
+        if found is None:
+            return None
+        try:
+            with torch.no_grad():
+                torchs_own(self).forward(self, input, given)
+        except Exception as problem:
+            return in_torchs_words(found, problem)
+        return found
 
 
 def _of_one_size(
