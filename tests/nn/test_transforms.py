@@ -719,7 +719,10 @@ SAID = [
             "what is random: drawn while training, its mean in evaluation",
         ],
     ),
-    (lambda: elman.nn.GRU(3, 4, return_states="z").freeze(), [KERNELS]),
+    (
+        lambda: elman.nn.GRU(3, 4, return_states="z").freeze(),
+        [f"{KERNELS}, weights packed once"],
+    ),
     (
         lambda: elman.nn.GRU(3, 4, 2, dropout=0.5, remat=True),
         [

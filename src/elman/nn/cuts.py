@@ -62,6 +62,9 @@ def cut(lengths: Sequence[int], cost: Cost) -> list[Piece]:
     >>> cut([9, 9, 8, 0], Cost(call=20, row=1))
     [Piece(start=0, stop=9, rows=3, is_whole=False)]
     """
+    if _saves_nothing(lengths, cost):
+        rows = len(lengths) - lengths.count(0)
+        return [Piece(0, lengths[0], rows, lengths[rows - 1] == lengths[0])]
     ends = [0, *sorted({*lengths} - {0})]
     running = _running(lengths, ends)
     places = _worth_it(ends, running, cost)
@@ -80,6 +83,12 @@ def cut(lengths: Sequence[int], cost: Cost) -> list[Piece]:
                 break  # more is thrown away than the calls would take
         after[k] = best
     return list(_pieces(ends, running, stops))
+
+
+def _saves_nothing(lengths: Sequence[int], cost: Cost) -> bool:
+    """Whether one call takes no longer than a second one more, whatever is cut off."""
+    lost = lengths[0] * len(lengths) * MASKED - sum(lengths)
+    return lost * cost.row <= cost.call
 
 
 def _worth_it(ends: Sequence[int], running: Sequence[int], cost: Cost) -> list[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import is_
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import torch
@@ -131,6 +132,7 @@ class Frozen:
     def __init__(self, learned: Iterable[str] = ()) -> None:
         self.learned = tuple(learned)
         self._held: dict[StackKernels, Held] = {}
+        self._made: tuple[list[Tensor], list[int], Any] | None = None
         _watch(self)
 
     def held(self, kernels: StackKernels, given: Tensors, addresses: Addresses) -> Held | None:
@@ -143,13 +145,25 @@ class Frozen:
             found = self._held[kernels] = Held(kernels, given, addresses)
         return found if found.is_watched else None
 
+    def made_of(self, sources: list[Tensor], make: Callable[[], Any]) -> Any:
+        """What is made of these tensors: once, as long as they are the same and where they were."""
+        places = [tensor.data_ptr() for tensor in sources]
+        made = self._made
+        if made is None or made[1] != places or not all(map(is_, made[0], sources)):
+            # tensors that watch those they are parts of, and need no gradient
+            with torch.inference_mode(False), torch.no_grad():
+                made = self._made = sources, places, make()
+        return made[2]
+
     def forget(self) -> None:
         """Whatever is packed is packed anew before it is used again."""
-        self._held = {}
+        self._held, self._made = {}, None
 
     def forget_these(self, changed: set[int]) -> None:
         """The same, if one of the tensors with these ids is among the weights."""
-        if any(id(t) in changed for held in self._held.values() for _, t, *_ in held.sources):
+        known = [t for held in self._held.values() for _, t, *_ in held.sources]
+        known += [] if self._made is None else self._made[0]
+        if any(id(t) in changed for t in known):
             self.forget()
 
     def __reduce__(self) -> tuple[type[Frozen], tuple[tuple[str, ...]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -58,15 +57,15 @@ def _run_masked(
     if torch.compiler.is_compiling():
         return opaque.run(stack, lead, given, masks)
     lengths = masks.lengths
-    if lengths is None or 0 in lead or not lengths.any() or not _can_serve(stack, given):
-        masked = masked_stack(stack, masks.kind)
+    masked = masked_stack(stack, masks.kind)
+    if lengths is None or 0 in lead or not lengths.any():
         return run_stack(masked, lead, _with_words(masked, given, masks), frozen)
     is_learned = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
-    weights = sum(math.prod(shape) for shape in stack.shapes if shape is not None)
-    pieces = cut(sorted(lengths.tolist(), reverse=True), Cost.of(weights, is_learned))
+    pieces = cut(sorted(lengths.tolist(), reverse=True), Cost.of(stack.weights, is_learned))
     if len(pieces) == 1:
         return _run_one(stack, pieces[0], lead, given, masks, frozen)
-    masked = masked_stack(stack, masks.kind)
+    if not _can_serve(stack, given):
+        return run_stack(masked, lead, _with_words(masked, given, masks), frozen)
     pile = Pile.of(lengths, pieces, lead).in_blocks(stack.remat if is_learned else None)
     job = Job(pile, masked, masked_stack(stack, (False, masks.kind[1])))
     return _run(job, _with_words(masked, given, masks), is_learned, frozen)
@@ -97,11 +96,17 @@ def _run_one(
     return tuple(pad(each, (0, 0) * (each.dim() - 1) + (0, behind)) for each in outputs), finals
 
 
-def run_packed(
+def run_marked(
     stack: Stack, lead: Lead, given: Tensors, *, masks: Masks, frozen: Frozen | None
 ) -> Found | None:
-    """The same; None where the compiled kernels cannot serve."""
-    return run_masked(stack, lead, given, masks, frozen) if _can_serve(stack, given) else None
+    """The same, with the states as they are given; None where the compiled kernels cannot serve."""
+    if not _can_serve(stack, given):
+        return None
+    first = stack.first_state
+    pairs = zip(stack.states, given[first:], strict=True)
+    before = masks.without({key: state for key, state in pairs if state is not None})
+    given = [*given[:first], *(before.get(key) for key in stack.states)]
+    return run_masked(stack, lead, given, masks, frozen)
 
 
 def _can_serve(stack: Stack, given: Tensors) -> bool:

@@ -17,17 +17,18 @@ from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, ru
 from elman.nn.given import remat_facts, remat_steps
 from elman.nn.layers import Stack, while_compiling
 from elman.nn.look_inside import look_inside
-from elman.nn.masked import Marks
+from elman.nn.masked import Marks, Masks
 from elman.nn.packed import Packing
 from elman.nn.passage import Passage, Turn
-from elman.nn.piled import run_packed
+from elman.nn.piled import run_marked
 from elman.nn.refused_making import OPTIONS
-from elman.nn.torch_options import WithOptions
+from elman.nn.torch_options import Within, WithOptions
 from elman.nn.torch_own import OnTorchs, refusing, served
 from elman.nn.torch_stacks import Torchs, stack_of, stacks_of
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
+MasksOf: TypeAlias = Callable[[], Masks]
 
 
 class NotServed(Exception):
@@ -69,7 +70,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         """Have what torch.compile cannot look into."""
         _ = self._stacks or self._single(), self._stack or self._whole()
 
-    def _run(self, input: Any, hx: Any) -> Found | None:
+    def _run(self, input: Any, hx: Any, marks: Marks | None = None) -> Found | None:
         """The output and the final states; None where torch's own layer must serve, or refuse."""
         if isinstance(input, PackedSequence):
             return self._run_packed(input, hx)
@@ -81,8 +82,10 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             before = None if hx is None else _with_rows(hx)
         elif axes == 3 and self.batch_first:
             x = input.transpose(0, 1)
-        is_served = axes in (2, 3) and (self._gains(x) or torch.compiler.is_compiling())
-        found = self._found(x, before) if is_served else None
+        is_served = axes in (2, 3) and (
+            marks is not None or self._gains(x) or torch.compiler.is_compiling()
+        )
+        found = self._found(x, before, self._masks(marks, x, axes)) if is_served else None
         if found is None or (axes == 3 and not self.batch_first):
             return found
         output, states = found
@@ -102,7 +105,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             before = hx if hx is None or order is None else [s.index_select(1, order) for s in hx]
         except (AttributeError, IndexError, RuntimeError, TypeError):  # for this too
             return None
-        found = self._found(packing.padded(data), before, packing)
+        found = self._found(packing.padded(data), before, packing.masks, packing)
         if found is None:
             return None
         states = found[1]
@@ -113,8 +116,39 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         )
         return output, states
 
+    def _masks(self, marks: Marks | None, x: Tensor, axes: int) -> MasksOf | None:
+        """Finds which steps of x (T, B, input_size) count, and which begin anew."""
+        if marks is None:
+            return None
+        lead, is_batched = (x.shape[0], x.shape[1]), axes == 3
+        return functools.partial(marks.checked, lead, is_batched, self.batch_first, x.device)
+
+    def _now(self) -> Within:
+        frozen = self._frozen
+        if frozen is None or self.training or torch.compiler.is_compiling():
+            return super()._now()
+        named = self._named()
+        if is_transformed() or (
+            torch.is_grad_enabled() and any(w.requires_grad for w in named.values())
+        ):
+            return super()._now()
+        self._ready()
+        found: Within = frozen.made_of([*named.values()], functools.partial(self._on_frozen, named))
+        return found
+
+    def _run_more(self, input: Any, hx: Any, marks: Marks) -> tuple[Any, ...]:
+        """Lengths and resets alone need no other weights than torch's."""
+        is_own = not (self.is_more or isinstance(input, PackedSequence))
+        is_own = is_own and not torch.compiler.is_compiling()
+        found = self._run(input, hx, marks) if is_own else None
+        return super()._run_more(input, hx, marks) if found is None else found
+
     def _found(
-        self, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None = None
+        self,
+        x: Tensor,
+        hx: Sequence[Tensor] | None,
+        masks_of: MasksOf | None = None,
+        packing: Packing | None = None,
     ) -> Found | None:
         """The same for x (T, B, input_size) and states (layers * directions, B, size)."""
         steps, rows, width = x.shape
@@ -122,9 +156,10 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return None
         if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
-        run = self._runner(packing)
+        masks = None if masks_of is None else masks_of()
         if self.bidirectional or self._is_dropping():
-            return self._by_layers(run, x, hx, packing)
+            return self._by_layers(x, hx, masks, packing)
+        run = self._runner(masks)
         stack = self._stack or self._whole()
         given = (x, *self._weights(), *(stack.no_states if hx is None else hx))
         if len(given) != stack.count:
@@ -132,10 +167,10 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         found = run(stack, (steps, rows), given)
         return None if found is None else (found[0][0], found[1])
 
-    def _runner(self, packing: Packing | None) -> Any:
+    def _runner(self, masks: Masks | None) -> Any:
         """What runs a stack: the kernels, or what stands for them here and now."""
-        if packing is not None:
-            return functools.partial(run_packed, masks=packing.masks(), frozen=self._frozen)
+        if masks is not None:
+            return functools.partial(run_marked, masks=masks, frozen=self._frozen)
         if torch.compiler.is_compiling():
             self._prepare()
             return opaque.run_alike
@@ -175,6 +210,9 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
 
     def _pack(self, frozen: Frozen) -> None:
         if self.is_more:
+            within = self._now()
+            if within._frozen is not None:
+                within._pack(within._frozen)
             return
         weights = iter(self._weights())
         for stack in self._single() if self.bidirectional else (self._whole(),):
@@ -182,18 +220,23 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             pack(frozen, stack, (None, *own, *stack.no_states))
 
     def _by_layers(
-        self, run: Any, x: Tensor, hx: Sequence[Tensor] | None, packing: Packing | None
+        self,
+        x: Tensor,
+        hx: Sequence[Tensor] | None,
+        masks: Masks | None,
+        packing: Packing | None,
     ) -> Found | None:
         """Layer by layer, each direction in a call of its own."""
         directions, lead = self._directions, (x.shape[0], x.shape[1])
-        is_ragged = packing is not None and self.bidirectional
-        turn = Turn.of(lead, packing.masks() if packing is not None and is_ragged else None)
+        turn, runs = Turn.of(lead, masks if self.bidirectional else None), [self._runner(masks)]
+        if self.bidirectional:
+            runs.append(self._runner(None if masks is None else turn.masks(masks)))
         finals: list[tuple[Tensor, ...]] = []
 
         def way(k: int, stack: Stack, own: Sequence[Tensor], below: Tensor) -> tuple[Tensor]:
             before = stack.no_states if hx is None else [state[k : k + 1] for state in hx]
             read = turn(below) if k % directions else below
-            found = run(stack, lead, (read, *own, *before))
+            found = runs[k % directions](stack, lead, (read, *own, *before))
             if found is None:
                 raise NotServed
             (output,), final = found
@@ -228,7 +271,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         """Which code runs this layer here and now, why not the kernels, and what else is so."""
         weights, count, facts = self._weights(), self.num_layers * self._directions, []
         if self.is_more:
-            return explained(weights, False, *self._now()._facts())
+            return explained(weights, self.is_frozen, *self._now()._facts())
         if autocast.is_on() and autocast.lowers(weights[0]):
             return "torch: torch's own layer serves under torch.autocast"
         if self.bidirectional or self._is_dropping():
