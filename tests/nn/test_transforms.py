@@ -470,10 +470,11 @@ def test_torchs_own_layers_stay_outside_of_graphs():
 PACKED = {
     "LSTM": lambda: elman.nn.LSTM(3, 4, 2, bidirectional=True, dtype=WIDE),
     "states seen": lambda: elman.nn.GRU(3, 4, return_states=("r",), dtype=WIDE),
+    "Recurrent": lambda: layer_of("gru"),
 }
 
 
-@pytest.mark.parametrize("kind", quick(PACKED, "LSTM"))
+@pytest.mark.parametrize("kind", quick(PACKED, "LSTM", "Recurrent"))
 def test_packed_sequences_run_outside_of_graphs_on_the_kernels(kind, monkeypatch):
     layer, ran = PACKED[kind](), []
     forward = kernels.StackKernels.forward
@@ -494,7 +495,8 @@ def test_packed_sequences_run_outside_of_graphs_on_the_kernels(kind, monkeypatch
     torch._dynamo.utils.counters.clear()
     same(loss(compiled(layer, fullgraph=False)), expected)
     assert ran == [False] * 2 * count
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert graphs == getattr(layer, "is_more", False)  # of the weights that are cut for the options
     with pytest.raises(RuntimeError, match="a packed sequence"):
         loss(compiled(layer))
 

@@ -17,19 +17,22 @@ from typing import Any
 import torch
 
 BUILDER = "torch._dynamo.variables.builder"  # the part of torch.compile that refuses them
-OUTSIDE = "_run_packed", "_run_more_packed"  # methods that are called outside of graphs
+OUTSIDE = "_run_packed"  # the method that is called outside of graphs
 
 
-def look_inside(kind: type) -> None:
-    """Have torch.compile trace modules of a kind: now, or as soon as anybody imports it."""
+def look_inside(kind: type, *packing: type) -> None:
+    """Have torch.compile trace modules of a kind: now, or as soon as anybody imports it.
+
+    Of it and of the other classes, `OUTSIDE` stays as it is without torch.compile.
+    """
     builder = sys.modules.get(BUILDER)
     if builder is None:
-        sys.meta_path.insert(0, _Waiting(kind))
+        sys.meta_path.insert(0, _Waiting(kind, packing))
     else:
-        _open(builder, kind)
+        _open(builder, kind, packing)
 
 
-def _open(builder: ModuleType, kind: type) -> None:
+def _open(builder: ModuleType, kind: type, packing: tuple[type, ...]) -> None:
     """Turn the switch on for modules of a kind; another torch may have no such switch."""
     shared = getattr(builder, "VariableBuilder", None)
     wrap = getattr(shared, "wrap_module", None)
@@ -37,9 +40,10 @@ def _open(builder: ModuleType, kind: type) -> None:
         return
 
     def wrap_module(self: Any, value: Any) -> Any:
+        for each in (kind, *packing):  # not before: the compiler is whole by now
+            _leave_outside(each)
         if not isinstance(value, kind):
             return wrap(self, value)
-        _leave_outside(kind)
         with builder.config.patch(allow_rnn=True):
             return wrap(self, value)
 
@@ -48,18 +52,16 @@ def _open(builder: ModuleType, kind: type) -> None:
 
 def _leave_outside(kind: Any) -> None:
     """Have what runs packed sequences called as it is without torch.compile."""
-    for name in OUTSIDE:
-        method = getattr(kind, name)
-        if not hasattr(method, "_torchdynamo_disable"):
-            outside = torch.compiler.disable(method, reason="a packed sequence")
-            setattr(kind, name, outside)
+    method = getattr(kind, OUTSIDE)
+    if not hasattr(method, "_torchdynamo_disable"):
+        setattr(kind, OUTSIDE, torch.compiler.disable(method, reason="a packed sequence"))
 
 
 class _Waiting(MetaPathFinder):
     """Stands in line for the import of torch.compile, which takes a second and may never come."""
 
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
+    def __init__(self, kind: type, packing: tuple[type, ...]) -> None:
+        self.kind, self.packing = kind, packing
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != BUILDER:
@@ -72,7 +74,7 @@ class _Waiting(MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                _open(module, self.kind)
+                _open(module, self.kind, self.packing)
 
             loader.exec_module = exec_module
         return spec

@@ -21,6 +21,7 @@ from elman.nn.masked import Marks, Masks
 from elman.nn.packed import Packing
 from elman.nn.passage import Passage, Turn
 from elman.nn.piled import run_marked
+from elman.nn.recurrent import Recurrent
 from elman.nn.refused_making import OPTIONS
 from elman.nn.torch_options import Within, WithOptions
 from elman.nn.torch_own import OnTorchs, refusing, served
@@ -307,7 +308,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         return state
 
 
-look_inside(_OnKernels)
+look_inside(_OnKernels, Recurrent)
 
 
 def _is_plain(tensor: Any) -> bool:
