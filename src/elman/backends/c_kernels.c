@@ -216,7 +216,7 @@ INLINE void transpose(vec *rows) {
 /* packed weights so large that the caches lose them before they are read are written past these, which else fetch
    every line first */
 #ifndef TOO_LARGE
-#define TOO_LARGE (3L << 20) /* bytes */
+#define TOO_LARGE (6L << 20) /* bytes */
 #endif
 #ifdef __x86_64__
 typedef real line __attribute__((vector_size(BYTES), may_alias));
