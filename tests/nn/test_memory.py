@@ -315,6 +315,7 @@ def test_a_graph_goes_from_thread_to_thread():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX warns, where another test has it
 def test_a_fork_with_a_graph_open():
     layer, x = layer_of(), drawn(4, 2, 2).requires_grad_()
     expected = results(layer, x)
