@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -134,28 +134,10 @@ def run_fused(
     dtype = None if given[0] is None else given[0].dtype
     if dtype not in DTYPES or why_not_now() is not None:
         return None
-    is_whole, is_learned = True, False
-    addresses = []
-    try:
-        for tensor, shape in zip(given, stack.shapes):  # noqa: B905 (a strict one is slower)
-            if tensor is None:
-                if shape:  # a weight that somebody took away
-                    return None
-                addresses.append(0)
-                continue
-            if type(tensor) not in PLAIN or not tensor.is_cpu:
-                return None
-            if (tensor.dtype is not dtype or (shape and tensor.shape != shape)) and not (
-                dtype is HALF and _is_word(stack, len(addresses), tensor)
-            ):
-                return None
-            if not tensor.is_contiguous():
-                is_whole = False
-            if tensor.requires_grad:
-                is_learned = True
-            addresses.append(tensor.data_ptr())
-    except RuntimeError:  # what is not dense, or outlives a transform, has no address
+    found = addressed(given, stack.shapes, stack.words if dtype is HALF else ())
+    if found is None:
         return None
+    addresses, is_whole, is_learned = found
     held = None
     if frozen is not None and not (is_learned and torch.is_grad_enabled()):
         held = frozen.held(kernels_of(stack, given), given, addresses)
@@ -166,9 +148,37 @@ def run_fused(
     return _run(stack, lead, given, addresses, is_learned and torch.is_grad_enabled(), held)
 
 
-def _is_word(stack: Stack, index: int, tensor: Tensor) -> bool:
-    """Whether a tensor says what is drawn, which is float32 beside bfloat16."""
-    return index in stack.words and tensor.dtype is torch.float32
+def addressed(
+    given: Tensors, shapes: Sequence[tuple[int, ...] | None], words: Collection[int] = ()
+) -> tuple[list[int], bool, bool] | None:
+    """Where the tensors lie, whether each in one piece, and whether any learns.
+
+    None where a kernel cannot read them: of a wrong shape, dtype, class or place, or missing.
+    `words`, which say what is drawn, are float32 beside bfloat16.
+    """
+    is_whole, is_learned, addresses = True, False, []
+    dtype: Any = given[0].dtype  # type: ignore[union-attr]
+    try:
+        for tensor, shape in zip(given, shapes):  # noqa: B905 (a strict one is slower)
+            if tensor is None:
+                if shape:  # a weight that somebody took away, or half a state
+                    return None
+                addresses.append(0)
+                continue
+            if type(tensor) not in PLAIN or not tensor.is_cpu:
+                return None
+            if (tensor.dtype is not dtype or (shape and tensor.shape != shape)) and not (
+                len(addresses) in words and tensor.dtype is torch.float32
+            ):
+                return None
+            if not tensor.is_contiguous():
+                is_whole = False
+            if tensor.requires_grad:
+                is_learned = True
+            addresses.append(tensor.data_ptr())
+    except RuntimeError:  # what is not dense, or outlives a transform, has no address
+        return None
+    return addresses, is_whole, is_learned
 
 
 def _run(

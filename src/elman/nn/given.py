@@ -370,14 +370,18 @@ def check_device(given: Mapping[str, Any], like: Tensor | None, what: str = "") 
         for tensor in each if isinstance(each, tuple) else (each,):
             if tensor is None or tensor.device == like.device:
                 continue
-            fix = f'Pass {name}.to("{like.device}"), or move the layer: .to("{tensor.device}").'
-            if "meta" in (tensor.device.type, like.device.type):
-                fix = 'On "meta" there are shapes and no numbers: make both on "cpu".'
             raise WeightProblem(
                 "E547",
                 f"{what}{name} is on {tensor.device}, the layer's weights are on {like.device}",
-                fix=fix,
+                fix=to_one_device(name, tensor, like),
             )
+
+
+def to_one_device(name: str, tensor: Tensor, like: Tensor) -> str:
+    """What to do about a tensor that is not where the weights are."""
+    if "meta" in (tensor.device.type, like.device.type):
+        return 'On "meta" there are shapes and no numbers: make both on "cpu".'
+    return f'Pass {name}.to("{like.device}"), or move the layer: .to("{tensor.device}").'
 
 
 def check_tensor(what: str, given: object) -> None:

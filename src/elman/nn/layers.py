@@ -236,13 +236,19 @@ def differentiated(
     with torch.enable_grad():
         own = apart(given[: stack.count], needed)
         outputs, final = composite(stack, lead, own)
-        pairs = zip((*outputs, *final), grads, strict=True)
-        live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
-        wrt = [t for t, need in zip(own, needed, strict=True) if need and t is not None]
-        roots, above = [root for root, _ in live], [g for _, g in live]
-        every = torch.autograd.grad(roots, wrt, above, create_graph=again, allow_unused=True)
-    found = iter(every)
+        roots = (*outputs, *final)
+        found = iter(pulled_back(roots, grads, own, needed, create_graph=again, allow_unused=True))
     return [next(found) if need else None for need in needed]
+
+
+def pulled_back(
+    roots: Tensors, grads: Tensors, given: Tensors, needed: Sequence[bool], **how: bool
+) -> tuple[Tensor, ...]:
+    """The gradients of those given tensors that need one, by autograd, from those of the roots."""
+    pairs = zip(roots, grads, strict=True)
+    live = [(r, g) for r, g in pairs if r is not None and g is not None and r.requires_grad]
+    wrt = [t for t, need in zip(given, needed, strict=True) if need and t is not None]
+    return torch.autograd.grad([r for r, _ in live], wrt, [g for _, g in live], **how)
 
 
 def apart(given: Tensors, needed: Sequence[bool]) -> list[Tensor | None]:

@@ -10,7 +10,7 @@ import torch
 from elman.backends.masks import check_lengths
 from elman.nn.fused import run_stack, with_states
 from elman.nn.kernels import kernels_of
-from elman.nn.layers import Lead, Stack, Tensor, Tensors, apart, stack_from
+from elman.nn.layers import Lead, Stack, Tensor, Tensors, apart, pulled_back, stack_from
 from elman.nn.masked import Masks
 from elman.nn.opaque import shapes_of
 from elman.nn.piled import run_masked
@@ -160,18 +160,8 @@ def _again(
                 for tensor, need in zip(given, needed, strict=True)
             ]
         found = _run(stack, lead, given, ends, anew)
-        pairs = zip(found, grads, strict=True)
-        live = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
-        wrt = [t for t, need in zip(given, needed, strict=True) if need and t is not None]
-        return list(
-            torch.autograd.grad(
-                [root for root, _ in live],
-                wrt,
-                [g for _, g in live],
-                create_graph=create_graph,
-                materialize_grads=True,
-            )
-        )
+        how = {"create_graph": create_graph, "materialize_grads": True}
+        return list(pulled_back(found, grads, given, needed, **how))
 
 
 def _keep(ctx: Any, inputs: Any, output: list[Tensor]) -> None:

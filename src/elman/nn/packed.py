@@ -78,19 +78,19 @@ def _packed(whole: Tensor, packing: Packing) -> Tensor:
     return whole.reshape(-1, *whole.shape[2:]).index_select(0, packing.places)
 
 
-def unpacked(given: PackedSequence) -> tuple[Tensor, np.ndarray[Any, Any]]:
+def unpacked(given: PackedSequence, packing: Packing) -> tuple[Tensor, np.ndarray[Any, Any]]:
     """(T, B, ...) and the lengths of the sequences, in the order that was packed."""
-    packing, back = Packing.of(given), given.unsorted_indices
+    back = given.unsorted_indices
     whole, lengths = packing.padded(given.data), packing.lengths
     if back is None:
         return whole, lengths
     return whole.index_select(1, back), lengths[back.cpu().numpy()]
 
 
-def packed_as(given: PackedSequence, whole: Tensor) -> PackedSequence:
+def packed_as(given: PackedSequence, packing: Packing, whole: Tensor) -> PackedSequence:
     """(T, B, ...) packed as another."""
     order = given.sorted_indices
-    data = Packing.of(given).packed(whole if order is None else whole.index_select(1, order))
+    data = packing.packed(whole if order is None else whole.index_select(1, order))
     return PackedSequence(data, given.batch_sizes, order, given.unsorted_indices)
 
 

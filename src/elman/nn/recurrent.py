@@ -23,7 +23,7 @@ from elman.nn.given import (
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import Made, notify
 from elman.nn.masked import Marks, Masks
-from elman.nn.packed import packed_as, unpacked
+from elman.nn.packed import Packing, packed_as, unpacked
 from elman.nn.passage import Outputs, Turn
 from elman.nn.piled import run_masked
 from elman.nn.regularized import Drops, Variational, Zoneout
@@ -179,11 +179,12 @@ class Recurrent(Made):
                 rule="It is packed by its lengths.",
                 fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
             )
-        whole, lengths = unpacked(x)
+        packing = Packing.of(x)
+        whole, lengths = unpacked(x, packing)
         whole = whole.transpose(0, 1) if batch_first else whole
         output, *more = self._run(whole, state, others, batch_first, Marks(lengths))
         each = output if isinstance(output, tuple) else (output,)
-        packs = tuple(packed_as(x, o.transpose(0, 1) if batch_first else o) for o in each)
+        packs = tuple(packed_as(x, packing, o.transpose(0, 1) if batch_first else o) for o in each)
         return packs if isinstance(output, tuple) else packs[0], *more
 
     def _run(

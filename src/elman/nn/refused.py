@@ -15,6 +15,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem, WeightProblem, again
+from elman.nn.given import to_one_device
 
 Tensor: TypeAlias = torch.Tensor
 Shape: TypeAlias = tuple[int, ...]
@@ -350,13 +351,10 @@ def _formats(call: Refused) -> ElmanError | None:
     by_itself = torch._C._is_any_autocast_enabled()
     for name, tensor in [*tensors, *others]:
         if tensor.device != like.device:
-            fix = f'Pass {name}.to("{like.device}"), or move the layer: .to("{tensor.device}").'
-            if "meta" in (tensor.device.type, like.device.type):
-                fix = 'On "meta" there are shapes and no numbers: make both on "cpu".'
             return WeightProblem(
                 "E547",
                 f"{name} is on {tensor.device}, the weights of {call.name} are on {like.device}",
-                fix=fix,
+                fix=to_one_device(name, tensor, like),
             )
         if tensor.dtype != like.dtype and not by_itself:
             return _format(call, name, tensor, like.dtype)

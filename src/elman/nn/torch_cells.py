@@ -12,7 +12,7 @@ from elman.backends.c_run import thread_count
 from elman.backends.interpret import USER
 from elman.nn.calls import At, Call, ForwardPlanner
 from elman.nn.frozen import CanFreeze, Frozen
-from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, why_not_now
+from elman.nn.fused import PLAIN, addressed, composite, explained, is_transformed, pack, why_not_now
 from elman.nn.kernels import PLANS, StackKernels, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 from elman.nn.opaque import is_derived
@@ -106,7 +106,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
     ) -> States | None:
         """The same for tensors of which some must have a shape; `after` is that of the states."""
         rows = after[0] if len(after) == 2 else 1
-        read = _read(given, shapes)
+        read = addressed(given, shapes)
         if read is None:
             return None
         addresses, is_whole, is_learned = read
@@ -173,36 +173,6 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         if name in ARGUMENTS:
             self.__dict__.pop("_stack", None)
         super().__setattr__(name, value)
-
-
-def _read(
-    given: Sequence[Tensor | None], shapes: Sequence[tuple[int, ...] | None]
-) -> tuple[list[int], bool, bool] | None:
-    """Where the tensors lie, whether each in one piece, and whether any learns.
-
-    None where a kernel cannot read them: of a wrong shape, dtype, class or place, or missing.
-    """
-    is_whole, is_learned, addresses = True, False, []
-    dtype: Any = given[0].dtype  # type: ignore[union-attr]
-    try:
-        for tensor, shape in zip(given, shapes):  # noqa: B905 (a strict one is slower)
-            if tensor is None:
-                if shape:  # a weight that somebody took away, or half a state
-                    return None
-                addresses.append(0)
-                continue
-            if type(tensor) not in PLAIN or not tensor.is_cpu:
-                return None
-            if tensor.dtype is not dtype or (shape and tensor.shape != shape):
-                return None
-            if not tensor.is_contiguous():
-                is_whole = False
-            if tensor.requires_grad:
-                is_learned = True
-            addresses.append(tensor.data_ptr())
-    except RuntimeError:  # what is not dense, or outlives a transform, has no address
-        return None
-    return addresses, is_whole, is_learned
 
 
 def _planned(kernels: StackKernels, rows: int, absent: Sequence[bool], threads: int) -> Call:
