@@ -19,6 +19,7 @@ from typing import Any
 
 from elman import Cell, library
 from elman.errors import CellWarning, ElmanError
+from tests.soon import its_own_memory
 
 SECONDS = 1.0  # of the processor, so that a busy machine makes nobody slow
 GROWTH = 300 << 20  # bytes of memory beyond those of a reader that has read the whole library
@@ -58,7 +59,8 @@ def _timed(reader: Callable[[str], Any], text: str) -> Answer:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     _heard = heard = []
     try:
-        kind, finding = _outcome(reader, text)
+        with its_own_memory():
+            kind, finding = _outcome(reader, text)
     except KeyboardInterrupt:
         raise
     except TooSlowError:

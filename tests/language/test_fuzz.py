@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from elman.errors import ElmanError
 from elman.language import read, write, write_cell, write_text
 from tests.language.drawn import CELLS, short_texts, texts
+from tests.soon import soon
 
 WORDS = r"""
     h x W U b t z [t] [t-1] [t+1] [ ] ( ) , . .T : = == < > <= != + - * / @ ** ^ % # \ ' " ; { }
@@ -110,9 +109,8 @@ BROAD = {
 def test_a_text_of_any_size_is_answered_at_once(kind, size):
     first, repeated = BROAD[kind]
     text = first + repeated * ((size - len(first)) // len(repeated))
-    start = time.process_time()
-    try:
-        read(text, cells=CELLS.__getitem__)
-    except ElmanError as error:
-        assert str(error)
-    assert time.process_time() - start < 1
+    with soon(1):
+        try:
+            read(text, cells=CELLS.__getitem__)
+        except ElmanError as error:
+            assert str(error)

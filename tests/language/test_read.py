@@ -14,6 +14,7 @@ from elman.ir.check import check_cell
 from elman.language import read, write
 from elman.language.syntax import At, Binary, Constant, Name, Number, Remark, Unary
 from tests.language.drawn import texts
+from tests.soon import its_own_memory, soon
 
 ELMAN = "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"
 W, U, b = (leaf(name, "parameter", "") for name in ("W", "U", "b"))
@@ -300,10 +301,8 @@ def test_two_readings_of_one_text_are_equal():
 def test_brackets_a_hundred_deep_are_read_and_five_thousand_are_refused_at_once():
     assert value("h[t] = " + "(" * 100 + "x[t]" + ")" * 100) is x
     for opening in ("(", "[", "-", "tanh(", "2**", "(("):
-        start = time.process_time()
-        with pytest.raises(ValueError, match="nested deeper than 100"):
+        with soon(1), pytest.raises(ValueError, match="nested deeper than 100"):
             read("h[t] = " + opening * 5_000 + "x[t]")
-        assert time.process_time() - start < 1
 
 
 @given(st.integers(1, 1000))
@@ -319,7 +318,8 @@ def test_thirty_equations_are_read_in_twenty_milliseconds():
     text = "\n".join(["g_0[t] = tanh(x[t])", *gates, "h[t] = g_28[t] * h[t-1]"])
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
-        read(text)
-        seconds.append(time.perf_counter() - start)
+        with its_own_memory():
+            start = time.thread_time()
+            read(text)
+            seconds.append(time.thread_time() - start)
     assert min(seconds) < 0.02
