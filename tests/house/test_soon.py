@@ -8,7 +8,7 @@ from tests.soon import its_own_memory, soon
 
 
 def test_what_is_not_done_soon_is_told():
-    with pytest.raises(AssertionError, match="0.001 allowed"), soon(0.001):
+    with pytest.raises(AssertionError, match=r"0\.001 allowed"), soon(0.001):
         sorted(range(2_000_000), key=lambda number: -number)
 
 
