@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import torch
 
-from elman.errors import NameProblem, ShapeProblem, nearest
+from elman.errors import NameProblem, nearest
 from elman.nn import chain as chains
 from elman.nn import chain_op
 from elman.nn.chain import NEVER, Chain, is_plain
 from elman.nn.crf_given import Allowed, Given, no_number, no_path, read, read_allowed
+from elman.nn.given import check_size, is_count
 from elman.nn.tag_schemes import constraints
 
 Tensor: TypeAlias = torch.Tensor
@@ -61,9 +62,7 @@ class CRF(torch.nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if isinstance(num_tags, bool) or not isinstance(num_tags, int) or num_tags < 1:
-            rule = "It is a whole number, 1 or more."
-            raise ShapeProblem("E208", f"num_tags={num_tags!r}", rule=rule)
+        check_size("num_tags", num_tags)
         super().__init__()
         self.num_tags, self.batch_first = num_tags, batch_first
         made = {"device": device, "dtype": dtype}
@@ -296,8 +295,8 @@ class CRF(torch.nn.Module):
         return f"{words}, allowed={int(self.allowed.sum())} of {self.num_tags**2} transitions"
 
 
-def _count(name: str, given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+def _count(name: str, given: int) -> int:
+    if not is_count(given):
         rule = "It is a whole number, 1 or more."
         raise NameProblem("E436", f"{name}={given!r}", rule=rule, fix=f"As in {name}=3.")
     return given

@@ -10,6 +10,7 @@ import torch
 
 from elman.backends.masks import check_lengths
 from elman.errors import NameProblem, ShapeProblem
+from elman.nn.given import is_count
 
 Array = np.ndarray[Any, Any]
 Prefix = tuple[int, ...]
@@ -77,7 +78,7 @@ def ctc_beam(
     """
     scores, counted, batched = _read(log_probs, lengths, blank)
     for name, number in (("beam_width", beam_width), ("n_best", n_best)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if not is_count(number):
             rule = "It is a whole number, 1 or more."
             raise NameProblem("E438", f"{name}={number!r}", rule=rule, fix=f"As in {name}=8.")
     model = None if language_model is None else _Remembered(language_model, scores.shape[2])
@@ -101,7 +102,7 @@ def _read(log_probs: Any, lengths: Any, blank: Any) -> tuple[Array, list[int], b
         fix = "Pass log_softmax(scores, -1) of every step."
         raise ShapeProblem("E437", f"log_probs is {shape}", rule=rule, fix=fix)
     symbols = found.shape[-1]
-    if isinstance(blank, bool) or not isinstance(blank, int) or not 0 <= blank < symbols:
+    if not is_count(blank, least=0) or blank >= symbols:
         rule = f"It is the number of the blank symbol, from 0 to {symbols - 1}."
         raise NameProblem("E438", f"blank={blank!r}", rule=rule, fix="As in blank=0.")
     batched = found.ndim == 3

@@ -184,7 +184,7 @@ class Held:
             # held, so that no other tensor ever gets their addresses
             self._storages = [tensor.untyped_storage() for _, tensor in tensors]
             self._arrays = pack_layers(kernels, addresses)
-            self.packed = [array.ctypes.data for array in self._arrays]
+            self.packed = starts(self._arrays)
 
     def is_true(self, given: Tensors, addresses: Addresses) -> bool:
         """Whether the tensors given are still those, and nothing was written to them."""
@@ -211,6 +211,11 @@ def _weights(stack: Stack) -> list[int]:
         fixed = {n.attr.name for n in layer.cell.leaves if not n.over}
         found |= {place.given: None for name, place in places.items() if name in fixed}
     return list(found)
+
+
+def starts(arrays: Sequence[Any]) -> list[int]:
+    """Where packed weights lie; who runs a kernel on them holds the arrays meanwhile."""
+    return [array.ctypes.data for array in arrays]
 
 
 def pack_layers(kernels: StackKernels, addresses: Addresses) -> list[Any]:

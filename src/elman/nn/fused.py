@@ -12,7 +12,7 @@ from elman.nn import autocast, opaque
 from elman.nn.autocast import lowered
 from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
-from elman.nn.kernels import kernels_of
+from elman.nn.kernels import addresses_of, kernels_of
 from elman.nn.layers import (
     Layer,
     Lead,
@@ -91,17 +91,6 @@ def why_not_now() -> str | None:
     return c_compile.trouble()
 
 
-def run_layer(
-    layer: Layer,
-    lead: Lead,
-    arrays: Sequence[Tensor],
-    state: Mapping[str, Tensor],
-    frozen: Frozen | None = None,
-) -> Found:
-    """Outputs (T, B, size) in the order of the returns, final states (1, B, size); none is zero."""
-    return run_stack(layer.stack, lead, with_states(layer, lead, arrays, state), frozen)
-
-
 def with_states(
     layer: Layer, lead: Lead, arrays: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> list[Tensor | None]:
@@ -144,7 +133,7 @@ def run_fused(
     if not is_whole:
         # before the Function, so that second derivatives know where the pieces come from
         given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
-        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
+        addresses = addresses_of(given)
     return _run(stack, lead, given, addresses, is_learned and torch.is_grad_enabled(), held)
 
 
@@ -242,5 +231,4 @@ def pack(frozen: Frozen, stack: Stack, given: Tensors) -> None:
     """Pack the weights among these tensors; inputs and states may be missing."""
     weights = [tensor for tensor in given if tensor is not None]
     if weights and why_not(weights) is None:
-        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
-        frozen.held(kernels_of(stack, weights), given, addresses)
+        frozen.held(kernels_of(stack, weights), given, addresses_of(given))

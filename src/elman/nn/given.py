@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -101,17 +101,26 @@ def check_numbers(
         )
 
 
+def is_count(given: object, least: int = 1) -> TypeGuard[int]:
+    """Whether it is a whole number of that many or more."""
+    return isinstance(given, int) and not isinstance(given, bool) and given >= least
+
+
+def is_number(given: object) -> TypeGuard[float]:
+    """Whether it is a real number; True and False are none."""
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
 def check_size(name: str, count: object, least: int = 1) -> None:
     """E208 for no whole number of that many or more."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
+    if not is_count(count, least):
         rule = f"It is a whole number, {least} or more."
         raise ShapeProblem("E208", f"{name}={count!r}", rule=rule)
 
 
 def check_dropout(dropout: object) -> None:
     """E214 for no probability."""
-    is_number = isinstance(dropout, Real) and not isinstance(dropout, bool)
-    if not (is_number and 0.0 <= dropout <= 1.0):  # type: ignore[operator]
+    if not (is_number(dropout) and 0.0 <= dropout <= 1.0):
         raise ShapeProblem(
             "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."
         )
@@ -147,7 +156,7 @@ def remat_steps(remat: object) -> int | None:
     """
     if isinstance(remat, bool):
         return 0 if remat else None
-    if not isinstance(remat, int) or remat < 1:
+    if not is_count(remat):
         raise ShapeProblem(
             "E214",
             f"remat={remat!r}",

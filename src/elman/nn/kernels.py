@@ -28,6 +28,11 @@ def kernels_of(stack: Stack, given: Tensors) -> StackKernels:
     return found
 
 
+def addresses_of(given: Tensors) -> list[int]:
+    """Where tensors lie in memory; 0 for what is None, which a kernel takes as not given."""
+    return [0 if tensor is None else tensor.data_ptr() for tensor in given]
+
+
 class StackKernels:
     """The kernels of a stack for one dtype, and the plans of their calls, each made once."""
 

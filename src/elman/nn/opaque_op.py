@@ -9,7 +9,7 @@ import torch
 
 from elman.backends.masks import check_lengths
 from elman.nn.fused import run_stack, with_states
-from elman.nn.kernels import kernels_of
+from elman.nn.kernels import addresses_of, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, apart, pulled_back, stack_from
 from elman.nn.masked import Masks
 from elman.nn.opaque import shapes_of
@@ -36,7 +36,7 @@ def run(
     if not keep:
         with torch.autocast(present[0].device.type, enabled=False):  # the graph has what it does
             return _apart([*_run(stack, lead, given, ends, anew)])
-    kernels, addresses = kernels_of(stack, given), _addresses(given)
+    kernels, addresses = kernels_of(stack, given), addresses_of(given)
     outputs, finals, kept, _ = kernels.forward(lead, given, addresses, True)
     pool = given[0].new_empty(0) if kept[0] is None else kept[0]  # type: ignore[union-attr]
     if not kernels.is_apart:
@@ -201,7 +201,3 @@ def spread(found: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     """What is there in its places, None in all others."""
     rest = iter(found)
     return [next(rest) if is_there else None for is_there in present]
-
-
-def _addresses(given: Tensors) -> list[int]:
-    return [0 if tensor is None else tensor.data_ptr() for tensor in given]

@@ -16,9 +16,9 @@ from elman.nn import autocast, opaque
 from elman.nn.autocast import lowered
 from elman.nn.calls import ForwardPlan
 from elman.nn.cuts import Cost, Piece, cut
-from elman.nn.frozen import Frozen, Held, pack_back, pack_layers
+from elman.nn.frozen import Frozen, Held, pack_back, pack_layers, starts
 from elman.nn.fused import HALF, Found, run_stack, why_not
-from elman.nn.kernels import kernels_of
+from elman.nn.kernels import addresses_of, kernels_of
 from elman.nn.layers import Lead, Place, Stack, Tensor, Tensors, differentiated
 from elman.nn.masked import Kind, Masks, with_masks
 from elman.nn.pile import Pile
@@ -149,10 +149,10 @@ class Side:
         if self.held is not None:
             return self.held.packed
         if pack not in self._packed:
-            addresses = _addresses(self.given)
+            addresses = addresses_of(self.given)
             self._packed[pack] = pack(self.kernels, addresses) if self.several else None
         found = self._packed[pack]
-        return None if found is None else [array.ctypes.data for array in found]
+        return None if found is None else starts(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ class Job:
         """The weights of a frozen layer, packed before."""
         found = {}
         for k, side in self.sides(given, {}).items():
-            held = frozen.held(side.kernels, side.given, _addresses(side.given))
+            held = frozen.held(side.kernels, side.given, addresses_of(side.given))
             if held is not None:
                 found[k] = held
         return found
@@ -243,7 +243,7 @@ def _forward(
         part = job.part(piece, ordered, before)
         keeps = training and stack.remat is None
         found, after, kept, plan = side.kernels.forward(
-            piece.lead, part, _addresses(part), keeps, side.packed(pack_layers)
+            piece.lead, part, addresses_of(part), keeps, side.packed(pack_layers)
         )
         if not outputs:
             outputs = [like.new_zeros((*pile.lead, *each.shape[2:])) for each in found]
@@ -287,7 +287,7 @@ def _backward(
         kept, plan = step.kept, step.plan
         if plan is None:
             _, _, kept, plan = side.kernels.forward(
-                piece.lead, part, _addresses(part), True, side.packed(pack_layers)
+                piece.lead, part, addresses_of(part), True, side.packed(pack_layers)
             )
         above = [grad if grad is None else pile.take(grad, piece) for grad in grads[:count]]
         pairs = zip(finals, behind, strict=True)
@@ -363,10 +363,6 @@ class Sums:
             elif found is not None and given is not None:
                 self.found[k] = found.to(given.dtype)
         return self.found
-
-
-def _addresses(given: Tensors) -> list[int]:
-    return [0 if tensor is None else tensor.data_ptr() for tensor in given]
 
 
 class Piled(torch.autograd.Function):

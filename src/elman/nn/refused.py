@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem, WeightProblem, again
 from elman.nn.given import to_one_device
+from elman.nn.torch_stacks import STACKED
 
 Tensor: TypeAlias = torch.Tensor
 Shape: TypeAlias = tuple[int, ...]
@@ -155,8 +156,7 @@ class Refused:
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """The weights by torch's names."""
         layer = self.layer
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        for name in names if self.is_cell else layer._flat_weights_names:
+        for name in STACKED if self.is_cell else layer._flat_weights_names:
             weight = getattr(layer, name, None)
             if isinstance(weight, torch.Tensor):
                 yield name, weight

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from numbers import Real
 from typing import TypeAlias
 
 from elman import library
@@ -14,6 +13,7 @@ from elman.ir import Cell as Equations
 from elman.language import read, write
 from elman.language.syntax import Equation, Text
 from elman.language.unlower import unlower
+from elman.nn.given import is_number
 from elman.passes import regularize
 
 Zoneout: TypeAlias = float | Mapping[str, float]
@@ -120,8 +120,7 @@ def _with_comments(text: Text, comments: Mapping[str, str]) -> Text:
 
 def _check(name: str, chance: object) -> float:
     """A probability below 1, or E214."""
-    is_number = isinstance(chance, Real) and not isinstance(chance, bool)
-    if not (is_number and 0 <= chance < 1):  # type: ignore[operator]
+    if not (is_number(chance) and 0 <= chance < 1):
         option, _, state = name.removesuffix("]").partition("[")
         raise ShapeProblem(
             "E214",
@@ -129,7 +128,7 @@ def _check(name: str, chance: object) -> float:
             rule="A probability is 0 or more, and here less than 1.",
             fix=f"As in {option}={f'{{{state}: 0.1}}' if state else 0.1}.",
         )
-    return float(chance)  # type: ignore[arg-type]
+    return float(chance)
 
 
 def _pair(chances: object) -> tuple[float, float]:

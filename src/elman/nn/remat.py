@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import torch
 
-from elman.nn.frozen import pack_back, pack_layers
-from elman.nn.kernels import kernels_of
+from elman.nn.frozen import pack_back, pack_layers, starts
+from elman.nn.kernels import addresses_of, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 from elman.nn.opaque import is_derived
 
@@ -62,8 +62,8 @@ def _forward(
 ) -> tuple[list[Tensor], list[Sequence[Tensor]]]:
     """Outputs, and the states behind every block."""
     kernels, steps = kernels_of(stack, given), blocks(stack, lead)
-    packed = pack_layers(kernels, _addresses(given)) if len(steps) > 1 else None
-    weights = _begins(packed)
+    packed = pack_layers(kernels, addresses_of(given)) if len(steps) > 1 else None
+    weights = None if packed is None else starts(packed)
     outputs: list[Tensor] = []
     held: list[Tensor] = []  # all states in one place: singly they would lie between what is freed
     states: list[Sequence[Tensor]] = []
@@ -71,7 +71,7 @@ def _forward(
     for number, block in enumerate(steps):
         part = _part(stack, block, given, before)
         own = (block.stop - block.start, lead[1])
-        found, after, _, _ = kernels.forward(own, part, _addresses(part), False, weights)
+        found, after, _, _ = kernels.forward(own, part, addresses_of(part), False, weights)
         if len(steps) == 1:
             return found, [after]
         outputs = outputs or [each.new_empty((lead[0], *each.shape[1:])) for each in found]
@@ -92,8 +92,8 @@ def _backward(
     kernels, steps = kernels_of(stack, saved), blocks(stack, lead)
     given, first, count = saved[: stack.count], stack.first_state, len(stack.returns)
     pairs = (pack_layers, pack_back) if len(steps) > 1 else ()
-    packed = [pack(kernels, _addresses(given)) for pack in pairs] or [None, None]
-    there, back = map(_begins, packed)
+    packed = [pack(kernels, addresses_of(given)) for pack in pairs] or [None, None]
+    there, back = (None if arrays is None else starts(arrays) for arrays in packed)
     found: list[Tensor | None] = [None] * stack.count
     behind: Tensors = grads[count:]
     width = len(behind)
@@ -101,7 +101,7 @@ def _backward(
         block, end = steps[number], stack.count + number * width
         part = _part(stack, block, given, saved[end - width : end])
         own = (block.stop - block.start, lead[1])
-        _, _, kept, plan = kernels.forward(own, part, _addresses(part), True, there)
+        _, _, kept, plan = kernels.forward(own, part, addresses_of(part), True, there)
         above = [grad if grad is None else grad[block] for grad in grads[:count]]
         wanted = (*needed[:first], *[True] * width) if number else tuple(needed)
         gradients = kernels.backward(plan, [*part, *kept], [*above, *behind], wanted, back)
@@ -134,12 +134,3 @@ def _part(stack: Stack, block: Block, given: Tensors, before: Tensors) -> list[T
     pairs = zip(given[: stack.first_state], stack.over, strict=False)
     part = [t if t is None or "t" not in over else t[block] for t, over in pairs]
     return [*part, *before]
-
-
-def _begins(packed: Sequence[Any] | None) -> list[int] | None:
-    """The addresses of packed weights, which whoever uses them holds meanwhile."""
-    return None if packed is None else [array.ctypes.data for array in packed]
-
-
-def _addresses(given: Tensors) -> list[int]:
-    return [0 if tensor is None else tensor.data_ptr() for tensor in given]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -12,6 +11,7 @@ import torch
 from elman.errors import NameProblem, nearest
 from elman.nn.attention import Memory
 from elman.nn.driven import Inputs
+from elman.nn.given import is_count, is_number
 from elman.nn.timed import at_step, check_steps
 
 if TYPE_CHECKING:
@@ -133,14 +133,6 @@ def check_generator(given: object) -> None:
         raise NameProblem("E419", f"generator={given!r}", rule=rule)
 
 
-def is_count(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and given >= 1
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, Real) and not isinstance(given, bool)
-
-
 def all_tokens(given: Iterable[object]) -> bool:
     return all(type(token) is int and token >= 0 for token in given)
 
@@ -149,18 +141,18 @@ BEAM_SIZE = 5
 COUNT = "It is a whole number, 1 or more."
 LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "temperature": (
-        lambda t: _is_number(t) and 0 < t < float("inf"),
+        lambda t: is_number(t) and 0 < t < float("inf"),
         'It is a number above 0; method="greedy" is its limit.',
     ),
     "top_k": (is_count, COUNT),
     "top_p": (
-        lambda p: _is_number(p) and 0 < p <= 1,
+        lambda p: is_number(p) and 0 < p <= 1,
         "It is a probability above 0, and at most 1.",
     ),
     "beam_size": (is_count, COUNT),
     "n_best": (is_count, COUNT),
     "length_penalty": (
-        lambda a: callable(a) or (_is_number(a) and abs(a) < float("inf")),
+        lambda a: callable(a) or (is_number(a) and abs(a) < float("inf")),
         "It is a number, 0 for none, or a function of the length.",
     ),
     "min_steps": (is_count, COUNT),

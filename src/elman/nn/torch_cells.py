@@ -13,15 +13,14 @@ from elman.backends.interpret import USER
 from elman.nn.calls import At, Call, ForwardPlanner
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, addressed, composite, explained, is_transformed, pack, why_not_now
-from elman.nn.kernels import PLANS, StackKernels, kernels_of
+from elman.nn.kernels import PLANS, StackKernels, addresses_of, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 from elman.nn.opaque import is_derived
 from elman.nn.torch_own import OnTorchs, refusing, served
-from elman.nn.torch_stacks import KINDS, Torchs, stack_of
+from elman.nn.torch_stacks import KINDS, STACKED, Torchs, stack_of
 
 States: TypeAlias = tuple[Tensor, ...]
 
-NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 OWN_STEPS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 SERVED = (torch.float32, torch.float64)  # in others torch's own step runs
 ARGUMENTS = ("input_size", "hidden_size", "bias", "nonlinearity")
@@ -112,7 +111,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         addresses, is_whole, is_learned = read
         if not is_whole:
             given = [tensor if tensor is None else tensor.contiguous() for tensor in given]
-            addresses = [0 if tensor is None else tensor.data_ptr() for tensor in given]
+            addresses = addresses_of(given)
         if is_learned and torch.is_grad_enabled():
             found: States = step(stack, rows, len(after), addresses, *given)
             return found
@@ -140,7 +139,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         return found
 
     def _weights(self) -> list[Any]:
-        names = NAMES if self.bias else NAMES[:2]
+        names = self._weight_names()
         parameters = self._parameters
         try:
             return [parameters[name] for name in names]
@@ -148,7 +147,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
             return [getattr(self, name) for name in names]
 
     def _weight_names(self) -> Iterable[str]:
-        return NAMES if self.bias else NAMES[:2]
+        return STACKED if self.bias else STACKED[:2]
 
     def _pack(self, frozen: Frozen) -> None:
         stack = self._stack or self._prepare()

@@ -20,7 +20,7 @@ from elman.nn.refused import diagnosed, in_torchs_words, torchs_own
 from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Variational, Zoneout
 from elman.nn.torch_own import whole
-from elman.nn.torch_stacks import KINDS, WEIGHTS, equations
+from elman.nn.torch_stacks import KINDS, STACKED, WEIGHTS, equations
 
 Named: TypeAlias = Mapping[str, Any]
 
@@ -183,7 +183,7 @@ class WithOptions(torch.nn.RNNBase):
     def _places(self) -> dict[str, list[str]]:
         """Of each weight of torch's, what its rows are called in the equations."""
         gates = KINDS[self.mode][1]
-        letters = dict(zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), WEIGHTS, strict=True))
+        letters = dict(zip(STACKED, WEIGHTS, strict=True))
         found = {}
         for name in self._flat_weights_names:
             kind, _, layer = name.partition("_l")

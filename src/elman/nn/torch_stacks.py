@@ -18,7 +18,8 @@ KINDS = {
     "GRU": ("gru_reset_after", "rzn", ("h",)),
     "LSTM": ("lstm_torch", "ifgo", ("h", "c")),
 }
-WEIGHTS = ("W_i", "W_h", "b_i", "b_h")  # weight_ih, weight_hh, bias_ih, bias_hh; a gate's letter
+STACKED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # torch's weights, gate below gate
+WEIGHTS = ("W_i", "W_h", "b_i", "b_h")  # the same in the equations, where a gate's letter follows
 
 
 @functools.cache

@@ -13,8 +13,9 @@ from elman.backends.masks import check_lengths, check_reset
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.composed import reads_backwards
 from elman.nn.driven import is_batch_first
+from elman.nn.given import is_count
 from elman.nn.recurrent import Recurrent
-from elman.nn.search import COUNT, is_count
+from elman.nn.search import COUNT
 from elman.nn.timed import varies
 
 Tensor: TypeAlias = torch.Tensor

@@ -14,11 +14,10 @@ from elman.ir.sizes import names, number
 from elman.nn.given import as_cell
 from elman.nn.recurrent import Recurrent
 from elman.nn.stack import size_of_main
-from elman.nn.torch_stacks import KINDS, WEIGHTS, equations
+from elman.nn.torch_stacks import KINDS, STACKED, WEIGHTS, equations
 from elman.passes.roles import Role, kinds_of, roles_of
 
 LAYERS = (Recurrent, torch.nn.RNNBase, torch.nn.RNNCellBase)
-STACKED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # torch's names of WEIGHTS
 PROJECTION = Role("read out")
 
 
