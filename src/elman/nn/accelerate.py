@@ -12,7 +12,7 @@ from elman.errors import WeightProblem
 from elman.nn.fused import why_not
 from elman.nn.torch_cells import GRUCell, LSTMCell, RNNCell
 from elman.nn.torch_layers import GRU, LSTM, RNN
-from elman.nn.torch_own import OnTorchs
+from elman.nn.torch_own import DropIn
 
 Module: TypeAlias = torch.nn.Module
 
@@ -103,7 +103,7 @@ def _why_kept(module: Module) -> str | None:
     is_scripted = isinstance(module, torch.jit.ScriptModule)
     name = module.original_name if is_scripted else own.__name__
     is_one_of_torchs = name in {torchs.__name__ for torchs in OURS}
-    if isinstance(module, OnTorchs):
+    if isinstance(module, DropIn):
         return "Elman's already"
     if is_scripted:
         return "compiled by torch.jit.script: accelerate first" if is_one_of_torchs else None

@@ -16,7 +16,7 @@ from elman.nn.counted import is_seen
 from elman.nn.given import check_tensor
 from elman.nn.masked import Marks
 from elman.nn.recurrent import Recurrent
-from elman.nn.torch_own import OnTorchs
+from elman.nn.torch_own import DropIn
 from elman.nn.torch_stacks import KINDS as KINDS_OF_TORCH
 
 Tensor: TypeAlias = torch.Tensor
@@ -306,7 +306,7 @@ def _size_recurrent(layer: Any) -> int:
 
 
 def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
-    if isinstance(layer, OnTorchs):
+    if isinstance(layer, DropIn):
         marks = {"lengths": lengths, RESET: inputs.get(RESET)}
         named = {name: each for name, each in marks.items() if each is not None}
     else:
@@ -344,7 +344,7 @@ def _shapes_torch(layer: Any) -> Shapes:
 
 def _named(layer: Any) -> Recurrent | None:
     """A layer whose states have names: it, or what a drop-in of several sizes is made of."""
-    if isinstance(layer, OnTorchs) and not isinstance(layer.hidden_size, int):
+    if isinstance(layer, DropIn) and not isinstance(layer.hidden_size, int):
         return cast(Recurrent, cast(Any, layer)._now())
     return layer if isinstance(layer, Recurrent) else None
 

@@ -35,7 +35,7 @@ Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Any]
 
 
-class Made(CanFreeze):
+class RecurrentParts(CanFreeze):
     """The layers of a stack with their weights, before anything runs through them."""
 
     cells: tuple[Cell, ...]  # of each layer

@@ -106,6 +106,14 @@ class Passage:
         return outputs
 
 
+def is_dropping(layer: Any) -> bool:
+    """Whether the dropout between the layers of a stack acts.
+
+    The probability is looked at last: torch.compile traces a module anew that a float is read of.
+    """
+    return bool(layer.num_layers > 1 and layer.training and layer.dropout > 0)
+
+
 def check_residual(widths: Sequence[int]) -> None:
     """E219 where no layer can add its input to its output: what each reads, and what comes out."""
     if all(a != b for a, b in pairwise(widths)):

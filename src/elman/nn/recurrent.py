@@ -21,10 +21,10 @@ from elman.nn.given import (
     remat_facts,
 )
 from elman.nn.layers import Stack, Tensors
-from elman.nn.made import Made, notify
+from elman.nn.made import RecurrentParts, notify
 from elman.nn.masked import Marks, Masks
 from elman.nn.packed import Packing, packed_as, unpacked
-from elman.nn.passage import Outputs, Turn
+from elman.nn.passage import Outputs, Turn, is_dropping
 from elman.nn.piled import run_masked
 from elman.nn.regularized import Drops, Variational, Zoneout
 from elman.nn.rungs import Climb, check_seen
@@ -48,7 +48,7 @@ SHOWN = (
 )
 
 
-class Recurrent(Made):
+class Recurrent(RecurrentParts):
     """A cell run over sequences, layer upon layer, with fused kernels where they can serve.
 
     >>> import torch
@@ -220,11 +220,7 @@ class Recurrent(Made):
 
     def _is_simple(self) -> bool:
         """Whether nothing happens between layers that is no kernel's."""
-        return self._stack is not None and not self._is_dropping()
-
-    def _is_dropping(self) -> bool:
-        """Whether dropout acts; torch.compile traces twice what reads a float of a module."""
-        return self.num_layers > 1 and self.training and self.dropout > 0
+        return self._stack is not None and not is_dropping(self)
 
     def _at_once(
         self, inputs: State, before: State, lead: tuple[int, int], masks: Masks | None
@@ -272,8 +268,8 @@ class Recurrent(Made):
         return outputs, self._states.joined(climb.finals), climb.seen
 
     def _drop(self) -> Callable[[Tensor], Tensor] | None:
-        """What befalls what a layer reads of another."""
-        if not self._is_dropping():
+        """Dropout on what a layer reads of the one below; None where it does not act."""
+        if not is_dropping(self):
             return None
         return functools.partial(torch.nn.functional.dropout, p=self.dropout)
 

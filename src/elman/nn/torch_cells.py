@@ -16,8 +16,8 @@ from elman.nn.fused import PLAIN, addressed, composite, explained, is_transforme
 from elman.nn.kernels import PLANS, StackKernels, addresses_of, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 from elman.nn.opaque import is_derived
-from elman.nn.torch_own import OnTorchs, refusing, served
-from elman.nn.torch_stacks import KINDS, STACKED, Torchs, stack_of
+from elman.nn.torch_own import DropIn, refusing, served
+from elman.nn.torch_stacks import KINDS, STACKED, TorchLayer, stack_of
 
 States: TypeAlias = tuple[Tensor, ...]
 
@@ -26,7 +26,7 @@ SERVED = (torch.float32, torch.float64)  # in others torch's own step runs
 ARGUMENTS = ("input_size", "hidden_size", "bias", "nonlinearity")
 
 
-class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
+class _KernelCell(CanFreeze, DropIn, RNNCellBase):
     """What lets a cell of torch's run on compiled kernels wherever they can serve, and gain."""
 
     kind = ""  # torch's name of the equations
@@ -38,7 +38,7 @@ class _OnKernels(CanFreeze, OnTorchs, RNNCellBase):
         self._calls = {}
         if self.kind in KINDS and self.input_size and self.hidden_size:
             sizes = self.input_size, self.hidden_size
-            self._stack = stack_of(Torchs(self.kind, bool(self.bias), *sizes))
+            self._stack = stack_of(TorchLayer(self.kind, bool(self.bias), *sizes))
         return self._stack
 
     def _gains(self, rows: int) -> bool:
@@ -252,7 +252,7 @@ def _with_lead(tensor: Tensor | None, lead: Lead) -> Tensor | None:
 
 
 @refusing({})
-class RNNCell(_OnKernels, torch.nn.RNNCell):
+class RNNCell(_KernelCell, torch.nn.RNNCell):
     """`torch.nn.RNNCell` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch
@@ -292,7 +292,7 @@ class RNNCell(_OnKernels, torch.nn.RNNCell):
 
 
 @refusing({})
-class GRUCell(_OnKernels, torch.nn.GRUCell):
+class GRUCell(_KernelCell, torch.nn.GRUCell):
     """`torch.nn.GRUCell` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch
@@ -313,7 +313,7 @@ class GRUCell(_OnKernels, torch.nn.GRUCell):
 
 
 @refusing({})
-class LSTMCell(_OnKernels, torch.nn.LSTMCell):
+class LSTMCell(_KernelCell, torch.nn.LSTMCell):
     """`torch.nn.LSTMCell` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch

@@ -19,13 +19,13 @@ from elman.nn.layers import Stack, while_compiling
 from elman.nn.look_inside import look_inside
 from elman.nn.masked import Marks, Masks
 from elman.nn.packed import Packing
-from elman.nn.passage import Passage, Turn
+from elman.nn.passage import Passage, Turn, is_dropping
 from elman.nn.piled import run_marked
 from elman.nn.recurrent import Recurrent
 from elman.nn.refused_making import OPTIONS
 from elman.nn.torch_options import Within, WithOptions
-from elman.nn.torch_own import OnTorchs, refusing, served
-from elman.nn.torch_stacks import Torchs, stack_of, stacks_of
+from elman.nn.torch_own import DropIn, refusing, served
+from elman.nn.torch_stacks import TorchLayer, stack_of, stacks_of, state_sizes
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
@@ -36,7 +36,7 @@ class NotServed(Exception):
     """The kernels cannot serve these tensors."""
 
 
-class _OnKernels(CanFreeze, OnTorchs, WithOptions):
+class _KernelLayer(CanFreeze, DropIn, WithOptions):
     """What lets a layer of torch's run on compiled kernels wherever they can serve."""
 
     _stack: Stack | None = None
@@ -46,24 +46,18 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    @property
-    def _tails(self) -> tuple[int, ...]:
-        """The sizes of the states."""
-        tails = self.proj_size or self.hidden_size, self.hidden_size
-        return tails if self.mode == "LSTM" else tails[:1]
-
-    def _torchs(self) -> Torchs:
+    def _described(self) -> TorchLayer:
         sizes = self.input_size, self.hidden_size, self.proj_size
-        return Torchs(self.mode, self.bias, *sizes, self.num_layers, self._directions)
+        return TorchLayer(self.mode, self.bias, *sizes, self.num_layers, self._directions)
 
     def _whole(self) -> Stack:
         """All layers of one direction in one stack."""
-        self._stack = stack_of(self._torchs(), remat_steps(self.remat))
+        self._stack = stack_of(self._described(), remat_steps(self.remat))
         return self._stack
 
     def _single(self) -> tuple[Stack, ...]:
         """A stack for each layer and direction."""
-        self._stacks = stacks_of(self._torchs(), remat_steps(self.remat))
+        self._stacks = stacks_of(self._described(), remat_steps(self.remat))
         return self._stacks
 
     @while_compiling
@@ -158,7 +152,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         if torch._C._is_any_autocast_enabled() or not (hx is None or self._fits(hx, rows)):
             return None
         masks = None if masks_of is None else masks_of()
-        if self.bidirectional or self._is_dropping():
+        if self.bidirectional or is_dropping(self):
             return self._by_layers(x, hx, masks, packing)
         run = self._runner(masks)
         stack = self._stack or self._whole()
@@ -185,7 +179,8 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         """Whether these are the states of so many sequences."""
         if not isinstance(hx, tuple | list):
             return False
-        count, sizes = self.num_layers * self._directions, self._tails
+        count = self.num_layers * self._directions
+        sizes = state_sizes(self.mode, self.hidden_size, self.proj_size)
         if len(hx) != len(sizes):
             return False
         for state, size in zip(hx, sizes):  # noqa: B905 (a strict one is slower)
@@ -255,13 +250,9 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return None
         return output, tuple(torch.cat(each) for each in zip(*finals, strict=True))
 
-    def _is_dropping(self) -> bool:
-        """Whether dropout acts; torch.compile traces twice what reads a float of a module."""
-        return self.num_layers > 1 and self.training and self.dropout > 0
-
     def _drop(self, packing: Packing | None) -> Callable[[Tensor], Tensor] | None:
         """Dropout between layers, drawn as torch draws it: for no step behind an end."""
-        if not self._is_dropping():
+        if not is_dropping(self):
             return None
         drop = functools.partial(torch.nn.functional.dropout, p=self.dropout)
         if packing is None:
@@ -275,7 +266,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
             return explained(weights, self.is_frozen, *self._now()._facts())
         if autocast.is_on() and autocast.lowers(weights[0]):
             return "torch: torch's own layer serves under torch.autocast"
-        if self.bidirectional or self._is_dropping():
+        if self.bidirectional or is_dropping(self):
             each = "direction of each layer" if self.bidirectional else "layer"
             facts.append(f"{count} calls, one for each {each}")
         return explained(weights, self.is_frozen, *facts, *remat_facts(self.remat))
@@ -308,7 +299,7 @@ class _OnKernels(CanFreeze, OnTorchs, WithOptions):
         return state
 
 
-look_inside(_OnKernels, Recurrent)
+look_inside(_KernelLayer, Recurrent)
 
 
 def _is_plain(tensor: Any) -> bool:
@@ -324,16 +315,16 @@ def _with_rows(hx: Any) -> Any:
     return [state.unsqueeze(1) for state in hx] if is_known else ()
 
 
-class _OfOneState(_OnKernels):
+class _OfOneState(_KernelLayer):
     """A layer whose cell has one state, which stands alone."""
 
-    def _alone(self, whole: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
-        """What forward gives; `whole` is that of torch's own layer."""
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
         if self.is_more or lengths is not None or reset is not None:
             return self._with_more(input, hx, Marks(lengths, reset))
         found = self._run(input, None if hx is None else (hx,))
         if found is None:
-            return served(whole, input, hx)
+            return served(super().forward, input, hx)
         return found[0], found[1][0]
 
 
@@ -350,10 +341,6 @@ class RNN(_OfOneState, torch.nn.RNN):
     By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
-        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
-        return self._alone(super().forward, input, hx, lengths, reset)
-
 
 @refusing(OPTIONS)
 class GRU(_OfOneState, torch.nn.GRU):
@@ -368,13 +355,9 @@ class GRU(_OfOneState, torch.nn.GRU):
     By name it takes more, as in `LSTM`. float16 and other devices are served by torch's own.
     """
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
-        """Output of every step, and the final state (layers * directions, B, hidden_size)."""
-        return self._alone(super().forward, input, hx, lengths, reset)
-
 
 @refusing(OPTIONS)
-class LSTM(_OnKernels, torch.nn.LSTM):
+class LSTM(_KernelLayer, torch.nn.LSTM):
     """`torch.nn.LSTM` on compiled kernels: its arguments, weights, results and errors.
 
     >>> import torch

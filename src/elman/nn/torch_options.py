@@ -19,7 +19,7 @@ from elman.nn.recurrent import Recurrent
 from elman.nn.refused import diagnosed, in_torchs_words, torchs_own
 from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Variational, Zoneout
-from elman.nn.torch_own import whole
+from elman.nn.torch_own import module_node
 from elman.nn.torch_stacks import KINDS, STACKED, WEIGHTS, equations
 
 Named: TypeAlias = Mapping[str, Any]
@@ -220,7 +220,7 @@ class WithOptions(torch.nn.RNNBase):
     def _with_more(self, input: Any, hx: Any, marks: Marks) -> Any:
         """What forward gives; one state stands alone."""
         if isinstance(input, Proxy):
-            return whole(self, input, hx, lengths=marks.lengths, reset=marks.reset)
+            return module_node(self, input, hx, lengths=marks.lengths, reset=marks.reset)
         is_alone = self.mode != "LSTM"
         before = (hx,) if is_alone and hx is not None else hx
         output, after, *seen = self._run_more(input, before, marks)

@@ -43,8 +43,8 @@ def refusing(more: Mapping[str, Any]) -> Callable[[Class], Class]:
     return changed
 
 
-class OnTorchs(torch.nn.Module):
-    """A drop-in, which torch's compilers of modules see as torch's own."""
+class DropIn(torch.nn.Module):
+    """A class of ours in the place of one of torch's; torch.jit.script sees torch's own."""
 
     def __prepare_scriptable__(self) -> torch.nn.Module:
         """What torch.jit.script compiles in its place: torch's own class on these weights."""
@@ -64,10 +64,10 @@ def served(forward: Callable[..., Any], input: Any, hx: Any) -> Any:
     """What torch's own forward gives."""
     if not isinstance(input, Proxy):
         return forward(input, hx) if torch.compiler.is_compiling() else _tried(forward, input, hx)
-    return whole(forward.__self__, input, hx)  # type: ignore[attr-defined]
+    return module_node(forward.__self__, input, hx)  # type: ignore[attr-defined]
 
 
-def whole(module: Any, input: Proxy, hx: Any, **named: Any) -> Any:
+def module_node(module: Any, input: Proxy, hx: Any, **named: Any) -> Any:
     """The module in a graph of torch.fx, which knows torch's own by their package."""
     tracer = input.tracer
     if getattr(tracer, "root", None) is module:  # and is no part of itself: torch refuses too

@@ -39,9 +39,14 @@ def equations(kind: str, bias: bool, projected: bool = False) -> Cell:
     return published(text, name)
 
 
+def state_sizes(kind: str, hidden_size: int, proj_size: int) -> tuple[int, ...]:
+    """The sizes of h and, of an LSTM, of c."""
+    return (proj_size or hidden_size, hidden_size)[: len(KINDS[kind][2])]
+
+
 @dataclass(frozen=True)
-class Torchs:
-    """What torch's constructor is told that the shapes of the weights depend on."""
+class TorchLayer:
+    """A layer of torch's: what its constructor is told that the shapes of the weights depend on."""
 
     kind: str
     bias: bool
@@ -64,7 +69,7 @@ class Torchs:
     @property
     def tails(self) -> tuple[int, ...]:
         """The sizes of the states."""
-        return (self.proj_size or self.hidden_size, self.hidden_size)[: len(KINDS[self.kind][2])]
+        return state_sizes(self.kind, self.hidden_size, self.proj_size)
 
     def layer(self, k: int, remat: int | None) -> Layer:
         """Layer `k` of one direction."""
@@ -87,26 +92,28 @@ class Torchs:
 
 
 @functools.lru_cache(maxsize=64)
-def stack_of(torchs: Torchs, remat: int | None = None) -> Stack:
+def stack_of(torch_layer: TorchLayer, remat: int | None = None) -> Stack:
     """Layers of one direction: their tensors are x, the weights in torch's order, the states."""
     layers, places = [], []
-    for k in range(torchs.num_layers):
-        own = torchs.places(1 + k * torchs.weights)
-        layers.append(torchs.layer(k, remat))
+    for k in range(torch_layer.num_layers):
+        own = torch_layer.places(1 + k * torch_layer.weights)
+        layers.append(torch_layer.layer(k, remat))
         places.append(own if k else {"x": Place(0), **own})
-    count = 1 + torchs.num_layers * torchs.weights + len(torchs.tails)
-    return Stack(tuple(layers), tuple(places), count, "x", torchs.apart)
+    count = 1 + torch_layer.num_layers * torch_layer.weights + len(torch_layer.tails)
+    return Stack(tuple(layers), tuple(places), count, "x", torch_layer.apart)
 
 
 @functools.lru_cache(maxsize=64)
-def stacks_of(torchs: Torchs, remat: int | None = None) -> tuple[Stack, ...]:
+def stacks_of(torch_layer: TorchLayer, remat: int | None = None) -> tuple[Stack, ...]:
     """One stack for each layer and direction; none is another, for each has packed weights."""
-    count = 1 + torchs.weights + len(torchs.tails)
-    places = {"x": Place(0), **torchs.places(1)}
-    apart = torchs.apart and torchs.directions == 1  # of two directions a third tensor is made
-    last = torchs.num_layers - 1
+    count = 1 + torch_layer.weights + len(torch_layer.tails)
+    places = {"x": Place(0), **torch_layer.places(1)}
+    apart = (
+        torch_layer.apart and torch_layer.directions == 1
+    )  # of two directions a third tensor is made
+    last = torch_layer.num_layers - 1
     return tuple(
-        Stack((torchs.layer(k, remat),), (places,), count, "x", apart and k == last)
-        for k in range(torchs.num_layers)
-        for _ in range(torchs.directions)
+        Stack((torch_layer.layer(k, remat),), (places,), count, "x", apart and k == last)
+        for k in range(torch_layer.num_layers)
+        for _ in range(torch_layer.directions)
     )
