@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 
 import elman  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
-from elman.nn import GRU, LSTM, RNN, Recurrent, Stacked  # noqa: E402
+from elman.nn import GRU, LSTM, RNN, Bidirectional, ReadOut, Recurrent, Stacked  # noqa: E402
 from tests.nn.pairs import drawn  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.c]
@@ -75,11 +75,31 @@ def test_states_and_inputs_beside_a_packed_sequence_are_in_the_order_that_was_pa
     assert torch.allclose(again["h"], layer(x, final, lengths=LENGTHS, **more)[1]["h"], atol=1e-12)
 
 
-def test_a_packed_sequence_has_its_lengths():
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_layers_of_layers_take_packed_sequences(batch_first):
+    torch.manual_seed(0)
+    form = {"batch_first": batch_first, "dtype": torch.float64}
+    both = Bidirectional(Recurrent(CELLS["gru"], 3, 4, **form), read_out=ReadOut(8, 5).double())
+    own, seeing = torch.nn.LSTM(5, 5, **form), LSTM(5, 2, return_states=("f",), **form)
+    layer = Stacked(both, own, seeing, residual=True)
+    x = drawn(7, 3, 3).requires_grad_()
+    given = x.transpose(0, 1) if batch_first else x
+    for before in (None, elman.nn.detach(layer(given)[1])):
+        whole, after, seen = layer(given, before, lengths=LENGTHS)
+        packed = pack_padded_sequence(given, LENGTHS, batch_first, enforce_sorted=False)
+        output, *rest = layer(packed, before)
+        found = [[pad_packed_sequence(output, batch_first)[0], *rest], [whole, after, seen]]
+        torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+        slopes = [torch.autograd.grad(each[0].square().sum(), x)[0] for each in found]
+        torch.testing.assert_close(*slopes, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [made, lambda cell: Stacked(made(cell))])
+def test_a_packed_sequence_has_its_lengths(make):
     packed = pack_padded_sequence(drawn(7, 3, 3), [7, 5, 2])
     for more in ({"lengths": [7, 5, 2]}, {"reset": torch.zeros(7, 3)}):
         with pytest.raises(ElmanError, match="packed sequence with lengths or reset") as caught:
-            made(CELLS["gru"])(packed, **more)
+            make(CELLS["gru"])(packed, **more)
         assert caught.value.code == "E234"
 
 

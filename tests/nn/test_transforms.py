@@ -471,6 +471,7 @@ PACKED = {
     "LSTM": lambda: elman.nn.LSTM(3, 4, 2, bidirectional=True, dtype=WIDE),
     "states seen": lambda: elman.nn.GRU(3, 4, return_states=("r",), dtype=WIDE),
     "Recurrent": lambda: layer_of("gru"),
+    "layers of layers": lambda: elman.nn.Bidirectional(layer_of("gru")),
 }
 
 

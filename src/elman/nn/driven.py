@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import torch
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.backends.masks import check_lengths
 from elman.cell import Cell
@@ -15,6 +15,7 @@ from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import is_seen
 from elman.nn.given import check_tensor
 from elman.nn.masked import Marks
+from elman.nn.packed import through
 from elman.nn.recurrent import Recurrent
 from elman.nn.torch_own import DropIn
 from elman.nn.torch_stacks import KINDS as KINDS_OF_TORCH
@@ -67,7 +68,7 @@ class Composed(torch.nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PackedSequence,
         state: Any = None,
         *,
         lengths: Any = None,
@@ -77,9 +78,11 @@ class Composed(torch.nn.Module):
         """Output (T, B, output_size) and a tuple of the layers' final states.
 
         Where a layer has `return_states`, a third result is a tuple of what each of them gives of
-        every step, None where one gives nothing. `lengths` and `reset` as of `Recurrent`; torch's
-        own layers take no reset.
+        every step, None where one gives nothing. `lengths`, `reset` and packed sequences as of
+        `Recurrent`; torch's own layers take no reset.
         """
+        if isinstance(x, PackedSequence):
+            return self._run_packed(x, state, inputs, Marks(lengths, reset))
         check_tensor("x", x)
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
             axes = "B, T" if self.batch_first else "T, B"
@@ -102,6 +105,15 @@ class Composed(torch.nn.Module):
             check_lengths(lengths, lead, True)
         output, *rest = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), *rest
+
+    def _run_packed(
+        self, x: PackedSequence, state: Any, inputs: dict[str, Tensor], marks: Marks
+    ) -> Found:
+        def run(whole: Tensor, lengths: Any) -> Found:
+            found: Found = self(whole, state, lengths=lengths, **inputs)
+            return found
+
+        return through(x, self.batch_first, marks, run)
 
     def explain(self) -> str:
         """Which backend serves each of the layers, and why not another."""

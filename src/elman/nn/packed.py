@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from elman.errors import ShapeProblem
 from elman.nn.layers import Lead, Tensor
-from elman.nn.masked import Masks
+from elman.nn.masked import Marks, Masks
 from elman.nn.opaque import is_transformed
 
 
@@ -78,7 +80,33 @@ def _packed(whole: Tensor, packing: Packing) -> Tensor:
     return whole.reshape(-1, *whole.shape[2:]).index_select(0, packing.places)
 
 
-def unpacked(given: PackedSequence, packing: Packing) -> tuple[Tensor, np.ndarray[Any, Any]]:
+def through(
+    given: PackedSequence,
+    batch_first: bool,
+    marks: Marks,
+    run: Callable[[Tensor, Any], tuple[Any, ...]],
+) -> tuple[Any, ...]:
+    """What `run(x, lengths)` gives for the padded sequences, in the order that was packed.
+
+    Its output, or each of several, is packed again.
+    """
+    if marks.is_said:
+        raise ShapeProblem(
+            "E234",
+            "a packed sequence with lengths or reset",
+            rule="It is packed by its lengths.",
+            fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
+        )
+    packing = Packing.of(given)
+    whole, lengths = _unpacked(given, packing)
+    output, *more = run(whole.transpose(0, 1) if batch_first else whole, lengths)
+    each = output if isinstance(output, tuple) else (output,)
+    ahead = [o.transpose(0, 1) if batch_first else o for o in each]
+    packs = tuple(_packed_as(given, packing, o) for o in ahead)
+    return packs if isinstance(output, tuple) else packs[0], *more
+
+
+def _unpacked(given: PackedSequence, packing: Packing) -> tuple[Tensor, np.ndarray[Any, Any]]:
     """(T, B, ...) and the lengths of the sequences, in the order that was packed."""
     back = given.unsorted_indices
     whole, lengths = packing.padded(given.data), packing.lengths
@@ -87,7 +115,7 @@ def unpacked(given: PackedSequence, packing: Packing) -> tuple[Tensor, np.ndarra
     return whole.index_select(1, back), lengths[back.cpu().numpy()]
 
 
-def packed_as(given: PackedSequence, packing: Packing, whole: Tensor) -> PackedSequence:
+def _packed_as(given: PackedSequence, packing: Packing, whole: Tensor) -> PackedSequence:
     """(T, B, ...) packed as another."""
     order = given.sorted_indices
     data = packing.packed(whole if order is None else whole.index_select(1, order))

@@ -10,7 +10,6 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cell import Cell
-from elman.errors import ShapeProblem
 from elman.nn import drawn
 from elman.nn.fused import Found, explained, run_stack
 from elman.nn.given import (
@@ -23,7 +22,7 @@ from elman.nn.given import (
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import RecurrentParts, notify
 from elman.nn.masked import Marks, Masks
-from elman.nn.packed import Packing, packed_as, unpacked
+from elman.nn.packed import through
 from elman.nn.passage import Outputs, Turn, is_dropping
 from elman.nn.piled import run_masked
 from elman.nn.regularized import Drops, Variational, Zoneout
@@ -172,20 +171,11 @@ class Recurrent(RecurrentParts):
         marks: Marks,
     ) -> tuple[Any, ...]:
         """The same for a packed sequence; states and other inputs in the order that was packed."""
-        if marks.is_said:
-            raise ShapeProblem(
-                "E234",
-                "a packed sequence with lengths or reset",
-                rule="It is packed by its lengths.",
-                fix="Pass the padded input: layer(x, lengths=lengths, reset=reset).",
-            )
-        packing = Packing.of(x)
-        whole, lengths = unpacked(x, packing)
-        whole = whole.transpose(0, 1) if batch_first else whole
-        output, *more = self._run(whole, state, others, batch_first, Marks(lengths))
-        each = output if isinstance(output, tuple) else (output,)
-        packs = tuple(packed_as(x, packing, o.transpose(0, 1) if batch_first else o) for o in each)
-        return packs if isinstance(output, tuple) else packs[0], *more
+
+        def run(whole: Tensor, lengths: Any) -> tuple[Any, ...]:
+            return self._run(whole, state, others, batch_first, Marks(lengths))
+
+        return through(x, batch_first, marks, run)
 
     def _run(
         self,

@@ -12,6 +12,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.nn import autocast, opaque
+from elman.nn.driven import Composed
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import PLAIN, composite, explained, is_transformed, pack, run_fused, why_not
 from elman.nn.given import remat_facts, remat_steps
@@ -299,7 +300,7 @@ class _KernelLayer(CanFreeze, DropIn, WithOptions):
         return state
 
 
-look_inside(_KernelLayer, Recurrent)
+look_inside(_KernelLayer, Recurrent, Composed)
 
 
 def _is_plain(tensor: Any) -> bool:
