@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.parametrize import register_parametrization  # noqa: E402
 from torch.nn.utils.prune import l1_unstructured  # noqa: E402
 
+import elman.nn  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.nn import LSTM, RNN, fused  # noqa: E402
 from tests.backends.table import tolerance  # noqa: E402
@@ -24,6 +25,19 @@ from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 pytestmark = [pytest.mark.torch, pytest.mark.c]
 
 KINDS = ("RNN", "LSTM", "GRU")
+
+
+def test_torch_nn_may_be_imported_from_here():
+    from elman import nn
+
+    for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"):
+        assert getattr(nn, name).__module__.startswith("elman.nn")
+    others = ("Module", "Linear", "Parameter", "functional", "init", "utils", "ModuleList")
+    assert all(getattr(nn, name) is getattr(torch.nn, name) for name in others)
+    for wrong in ("Recurent", "__wrapped__"):
+        with pytest.raises(AttributeError, match=f"has no attribute '{wrong}'") as caught:
+            getattr(elman.nn, wrong)
+        assert (caught.value.name, caught.value.obj) == (wrong, elman.nn)  # Python asks for these
 
 
 def given(kind: str, layers: int, batch: int, hidden: int, dtype: torch.dtype) -> object:
@@ -81,7 +95,7 @@ def test_one_step_of_few_rows_goes_where_it_is_quicker(kind):
     for rows in (1, 40):
         x, hx = drawn(1, rows, 96), given(kind, 1, rows, 96, torch.float64)
         assert_near(results(ours, x, hx), results(theirs, x, hx), 1e-12)
-        by_kernels = ours(x, hx)[0].grad_fn.name() == "FusedBackward"
+        by_kernels = type(ours(x, hx)[0].grad_fn).__name__ == "FusedBackward"
         assert by_kernels == (rows == 40 or kind == "LSTM")
     frozen, x = ours.freeze(), drawn(1, 1, 96)
     assert_near([frozen(x)[0]], [theirs(x)[0]], 1e-12)

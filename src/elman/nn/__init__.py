@@ -1,5 +1,10 @@
 """Torch modules made from cells."""
 
+import sys
+from typing import Any
+
+import torch
+
 from elman.nn import opaque_op as opaque_op
 from elman.nn.attention import Attention
 from elman.nn.composed import Bidirectional, Stacked
@@ -45,3 +50,11 @@ __all__ = [
     "roles",
     "truncated",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is torch.nn's alone: `from elman import nn` may stand where torch's stood."""
+    if name.startswith("_") or not hasattr(torch.nn, name):
+        wrong = f"module 'elman.nn' has no attribute {name!r}"
+        raise AttributeError(wrong, name=name, obj=sys.modules[__name__])
+    return getattr(torch.nn, name)
