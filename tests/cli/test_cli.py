@@ -80,6 +80,24 @@ def test_help_is_quick_and_imports_nothing_heavy(words):
     assert answer.stdout.splitlines()[-1] == "[]"
 
 
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; sys.argv[0] = 'elman'\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("from elman.cli import main; main()", "BackendProblem [E804]: torch is not installed"),
+        ("from elman.nn import LSTM", "elman.nn needs torch"),
+    ],
+)
+def test_without_torch_what_needs_it_says_how_to_have_it(tmp_path, code, said):
+    command = [sys.executable, "-c", WITHOUT_TORCH + code, "train", "lm", "a.txt", "-o", tmp_path]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert 'pip install "elman[torch]"' in answer.stderr.splitlines()[-1]
+
+
 def test_help_tells_the_true_defaults(elman, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")

@@ -16,7 +16,7 @@ import typer
 from elman.cli import benchmark_options as b
 from elman.cli import options as o
 from elman.cli import trace_options as t
-from elman.errors import ElmanError
+from elman.errors import BackendProblem, ElmanError
 
 app = typer.Typer(
     name="elman",
@@ -333,5 +333,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        fix = 'Install it: pip install "elman[torch]".'
+        sys.exit(str(BackendProblem("E804", f"{error.name} is not installed", fix=fix)))
     except OSError as error:
         sys.exit(f"FileProblem [E603]: {error.filename}: {error.strerror}")

@@ -3,7 +3,11 @@
 import sys
 from typing import Any
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    error.add_note('elman.nn needs torch: pip install "elman[torch]"')
+    raise
 
 from elman.nn import opaque_op as opaque_op
 from elman.nn.attention import Attention
