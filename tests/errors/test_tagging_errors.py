@@ -52,6 +52,8 @@ MISTAKES = {
     "E432_axes_exchanged": lambda: crf().decode(e, torch.ones(2, 4)),
     "E432_empty": lambda: crf().decode(e, lengths=[4, 0]),
     "E432_both": lambda: crf().decode(e, torch.ones(4, 2), lengths=[4, 4]),
+    "E432_words": lambda: crf().decode(e, "all"),
+    "E432_numbers": lambda: crf().decode(e, torch.full((4, 2), torch.nan)),
     "E433_after": lambda: bio()(e, OUTSIDE),
     "E433_first": lambda: bio()(e[:, 0], torch.tensor([2, 0, 0, 0])),
     "E433_last": lambda: crf(allowed_end=[1, 1, 0], batch_first=True)(
@@ -70,12 +72,16 @@ MISTAKES = {
     "E435_no_list": lambda: CRF.constraints("BIO"),
     "E436_reduction": lambda: crf()(e, tags, reduction="avg"),
     "E436_n_best": lambda: crf().decode(e, n_best=0),
+    "E419_generator": lambda: crf().sample(e, generator=5),
+    "E430_inf": lambda: crf().sample(torch.full((3, 2, 3), torch.inf)),
+    "E547_emissions": lambda: crf()(e.to("meta"), tags),
     "E436_num_samples": lambda: crf().sample(e, num_samples=1.5),
     "E437_one_axis": lambda: ctc_greedy(torch.zeros(3)),
     "E437_words": lambda: ctc_beam("abc"),
     "E437_nan": lambda: ctc_beam(torch.full((3, 2, 4), float("nan"))),
     "E437_language_model": lambda: ctc_beam(torch.zeros(3, 4), language_model=lambda _: [0.0]),
     "E438_blank": lambda: ctc_greedy(torch.zeros(3, 2, 4), blank=4),
+    "E438_language_model": lambda: ctc_beam(torch.zeros(3, 4), language_model="english"),
     "E438_beam_width": lambda: ctc_beam(torch.zeros(3, 2, 4), beam_width=0),
 }
 

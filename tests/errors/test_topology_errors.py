@@ -113,6 +113,18 @@ MISTAKES = {
     "E218_values_of_prepared": lambda: attention()(
         zeros(3, 16), attention().prepare(memory), memory
     ),
+    "E546_keys": lambda: attention()(zeros(3, 16), memory.double()),
+    "E546_values": lambda: attention()(zeros(3, 16), memory, memory.long()),
+    "E546_query": lambda: Attention(32, 32, "dot")(zeros(3, 32).half(), memory),
+    "E546_memory": lambda: decoder(attention=Attention(16, 16, "dot"))(
+        tokens, memory=zeros(6, 3, 16).double()
+    ),
+    "E546_pool": lambda: Pool("attention", 32)(memory.double()),
+    "E546_read_out": lambda: ReadOut(4, 2, input_size=3)(zeros(5, 4), zeros(5, 3).double()),
+    "E547_keys": lambda: attention()(zeros(3, 16), memory.to("meta")),
+    "E547_read_out": lambda: ReadOut(4, 2, input_size=3)(zeros(5, 4), zeros(5, 3, device="meta")),
+    "E547_targets": lambda: decoder()(tokens.to("meta")),
+    "E547_source": lambda: Encoder(GRU(8, 16), embedding())(tokens.to("meta")),
     "E504_keys": lambda: attention()(zeros(3, 16), [1.0]),
     "E415_both": lambda: attention()(zeros(3, 16), memory, lengths=[6, 6, 6], mask=zeros(6, 3)),
     "E415_axes_exchanged": lambda: attention()(zeros(3, 16), memory, mask=torch.ones(3, 6)),
@@ -120,6 +132,11 @@ MISTAKES = {
         zeros(3, 6, 4), mask=torch.ones(6, 3)
     ),
     "E415_numbers": lambda: Pool("mean")(memory, mask=torch.full((6, 3), 0.5)),
+    "E415_words_alone": lambda: attention()(zeros(16), zeros(6, 32), mask="all"),
+    "E504_values": lambda: attention()(zeros(16), zeros(6, 32), [1.0]),
+    "E218_activation": lambda: ReadOut(4, 2, activation="tanh"),
+    "E214_batch_first": lambda: Pool(batch_first="no"),
+    "E214_input_feeding": lambda: looking(input_feeding="no"),
     "E415_words": lambda: Pool("mean")(memory, mask="all"),
     "E428_lengths": lambda: Pool("mean")(memory, [7, 1, 2]),
     "E208_attention": lambda: Attention(16, -1),
@@ -208,6 +225,8 @@ MISTAKES = {
     "E413_tokens_of_vectors": lambda: vectors().generate(max_steps=3).tokens(),
     "E413_method": lambda: written(method="beams"),
     "E413_beam_of_vectors": lambda: vectors().generate(max_steps=3, method="beam"),
+    "E405_inputs": lambda: decoder()(tokens, inputs=zeros(3)),
+    "E504_inputs": lambda: written(inputs={"v": [1.0, 2.0]}),
     "E405_input": lambda: decoder()(tokens, inputs={"v": zeros(3)}),
     "E218_encoder_reads": lambda: Encoder(GRU(8, 16), embedding(9)),
     "E218_source": lambda: Encoder(GRU(8, 16), embedding())(zeros(5, 3, 8)),

@@ -106,6 +106,28 @@ def test_derivatives(name):
     assert torch.autograd.gradcheck(both, (query, keys.requires_grad_()))
 
 
+@pytest.mark.parametrize("is_autocast", [False, True])
+@pytest.mark.parametrize("name", ["general", "dot", "scaled_dot"])
+def test_scores_may_pass_the_end_of_float16(name, is_autocast):
+    attention = made(name).half()
+    query = (200 * numbers(T, B, Q)).half().requires_grad_()
+    keys = (200 * numbers(S, B, Q)).half().requires_grad_()
+    expected, weights = attention.double()(query.double(), keys.double(), lengths=LENGTHS)
+    products = query.double().transpose(0, 1) @ keys.double().permute(1, 2, 0)
+    assert products.abs().max() > 65504
+    attention = attention.float() if is_autocast else attention.half()
+    given = (query.float(), keys.float()) if is_autocast else (query, keys)
+    with torch.autocast("cpu", dtype=torch.float16, enabled=is_autocast):
+        context, seen = attention(*given, lengths=LENGTHS)
+    assert context.dtype == torch.float16
+    assert seen.dtype == (torch.float32 if is_autocast else torch.float16)
+    (context.float().sum() + seen.float().sum()).backward()
+    assert query.grad.isfinite().all() and keys.grad.isfinite().all()
+    bound = 2 * torch.finfo(torch.float16).eps * keys.detach().abs().max()  # rounded once or twice
+    assert (context - expected).abs().max() < bound or name == "general"  # W k is rounded too
+    assert (seen - weights).abs().max() < (0.1 if name == "general" else 1e-3)
+
+
 def test_half_precision_and_other_sizes():
     attention = Attention(4, 6, "general", dtype=torch.bfloat16)
     keys = torch.zeros(S, B, 6, dtype=torch.bfloat16)

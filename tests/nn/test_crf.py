@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -307,6 +308,11 @@ def test_samples_come_as_often_as_they_are_probable():
     assert torch.allclose(often[WITHIN], marginals[WITHIN], rtol=0, atol=0.05)
     together = ((paths[:, 0, 0] == 1) & (paths[:, 1, 0] == 1)).double().mean()
     assert abs(together - crf.pairwise_marginals(e)[0, 0, 1, 1]) < 0.05
+
+
+def test_a_number_of_tags_may_be_one_of_numpys():
+    crf = CRF(np.int64(3))
+    assert repr(crf) == "CRF(num_tags=3)" and type(crf.num_tags) is int
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -134,3 +134,19 @@ def test_layers_of_two_directions_on_padded_sequences(how, batch_first, kind):
         alone, _ = layer(own)
         torch.testing.assert_close(found[b], pool(alone)[0])
         torch.testing.assert_close(said[:n, b], turn(tags(alone, own))[:, 0])
+
+
+def test_a_mean_is_right_where_its_sum_passes_the_end_of_float16():
+    output = numbers(500, 2, 3).abs().half() * 1000
+    found = Pool("mean")(output, lengths=[500, 400])
+    expected = torch.stack([output[:500, 0].double().mean(0), output[:400, 1].double().mean(0)])
+    assert found.dtype == torch.float16
+    torch.testing.assert_close(found, expected.half())
+
+
+def test_a_read_out_takes_what_numbers_go_together():
+    read_out, output, x = ReadOut(4, 2, input_size=3), torch.rand(5, 4), torch.rand(5, 3)
+    torch.testing.assert_close(
+        read_out(output, (x > 0.5).long()), read_out(output, (x > 0.5) * 1.0)
+    )
+    torch.testing.assert_close(read_out(output, x.half()), read_out(output, x.half().float()))

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
-from elman.nn.counted import counted, masked_softmax
-from elman.nn.given import check_size, check_tensor
+from elman.nn import autocast
+from elman.nn.counted import as_mask, counted, masked_softmax
+from elman.nn.given import check_alike, check_size, check_switches, check_tensor
 
 Tensor: TypeAlias = torch.Tensor
 SCORES = ("additive", "general", "dot", "scaled_dot")
@@ -90,6 +91,7 @@ class Attention(torch.nn.Module):
         _check_score(score, query_size, key_size)
         self.query_size, self.key_size, self.score = query_size, key_size, score
         self.batch_first = batch_first
+        check_switches(self)
         make: Any = {"device": device, "dtype": dtype}
         if score == "additive":
             self.W = torch.nn.Linear(query_size, self.hidden_size, bias=False, **make)
@@ -115,6 +117,8 @@ class Attention(torch.nn.Module):
                 raise ShapeProblem("E218", shapes, rule="Each key has its value.")
         if keys.shape[-1] != self.key_size:
             raise _clash("keys", keys, self.key_size)
+        check_alike({"values": keys if values is None else values}, keys, "the keys")
+        check_alike({"keys": keys}, next(self.parameters(), None), "the attention's weights")
         turned = keys.transpose(0, 1)
         lead = (keys if not self.batch_first else turned).shape[:2]
         counts = counted(tuple(lead), lengths, mask, keys.device, is_turned=self.batch_first)
@@ -144,8 +148,9 @@ class Attention(torch.nn.Module):
             joined = self.W(query)[:, :, None] + memory.keys[:, None]  # (B, N, S, hidden)
             scores = self.v(joined.tanh()).squeeze(-1)
         else:
-            scores = query @ memory.keys.transpose(1, 2)  # (B, N, S)
+            scores = _products(query, memory.keys)  # (B, N, S)
         weights = masked_softmax(scores, memory.mask)
+        weights = weights if autocast.is_on() else weights.to(query.dtype)
         return weights @ memory.values, weights
 
     def forward(
@@ -161,6 +166,7 @@ class Attention(torch.nn.Module):
         check_tensor("query", query)
         if query.shape[-1] != self.query_size:
             raise _clash("query", query, self.query_size)
+        check_alike({"query": query}, next(self.parameters(), None), "the attention's weights")
         if isinstance(keys, Memory):
             memory = keys.checked(lengths, mask, values)
         else:
@@ -171,6 +177,7 @@ class Attention(torch.nn.Module):
         is_step, turn = query.dim() == 2, query.dim() == 3 and not self.batch_first
         if not is_step:
             self._check_axes("query", query, 3)
+        check_alike({"query": query}, memory.keys, "the keys")
         asked = query[:, None] if is_step else query.transpose(0, 1) if turn else query
         if asked.shape[0] != len(memory.keys):
             batch = f"{asked.shape[0]} sequences of queries, and {len(memory.keys)} of keys"
@@ -186,8 +193,11 @@ class Attention(torch.nn.Module):
         """The same for one sequence without a batch."""
         axis = 0 if self.batch_first else 1
         lengths = lengths if lengths is None else [lengths]
-        mask = mask if mask is None else torch.as_tensor(mask).unsqueeze(axis)
-        values = values if values is None else values.unsqueeze(axis)
+        if mask is not None:
+            mask = as_mask(mask).unsqueeze(axis)
+        if values is not None:
+            check_tensor("values", values)
+            values = values.unsqueeze(axis)
         memory = self.prepare(keys.unsqueeze(axis), values, lengths=lengths, mask=mask)
         context, weights = self.attend(query.reshape(1, -1, self.query_size), memory)
         lead = query.shape[:-1]
@@ -204,6 +214,15 @@ class Attention(torch.nn.Module):
         """The arguments."""
         words = f"{self.query_size}, {self.key_size}, {self.score!r}"
         return words + ", batch_first=True" * self.batch_first
+
+
+def _products(query: Tensor, keys: Tensor) -> Tensor:
+    """The score of each query with each key, (B, N, S); a sum too large for float16 is float32."""
+    turned = keys.transpose(1, 2)
+    if not autocast.multiplies_in_float16(query):
+        return query @ turned
+    with torch.autocast(query.device.type, enabled=False):
+        return query.float() @ turned.float()
 
 
 def _check_score(score: str, query_size: int, key_size: int) -> None:

@@ -18,6 +18,13 @@ def lowers(tensor: Tensor) -> bool:
     return tensor.dtype in LOWERED and torch.is_autocast_enabled(tensor.device.type)
 
 
+def multiplies_in_float16(tensor: Tensor) -> bool:
+    """Whether a product of such tensors would be float16, which ends at 65504."""
+    if lowers(tensor):
+        return torch.get_autocast_dtype(tensor.device.type) is torch.float16
+    return tensor.dtype is torch.float16
+
+
 def lowered(run: Callable[..., Any], stack: Stack, lead: Lead, given: Tensors, *more: Any) -> Any:
     """What `run` gives for the tensors in the dtype of torch.autocast, and outside of it."""
     device = next(tensor for tensor in given if tensor is not None).device.type

@@ -37,12 +37,18 @@ def counted(
     return _mask(lead, mask, device, is_turned)
 
 
-def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tensor:
+def as_mask(mask: Any, device: torch.device | None = None) -> Tensor:
+    """A tensor of what is given; E415 where it holds no numbers."""
     try:
-        found = torch.as_tensor(mask, device=device)
+        return torch.as_tensor(mask, device=device)
     except (TypeError, ValueError, RuntimeError):
         what = f"the mask is {type(mask).__name__}, no array of True and False"
-        raise NameProblem("E415", what, rule=RULE) from None
+        fix = "As in mask=(tokens != padding)."
+        raise NameProblem("E415", what, rule=RULE, fix=fix) from None
+
+
+def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tensor:
+    found = as_mask(mask, device)
     shape = lead[::-1] if is_turned else lead
     if tuple(found.shape) != shape:
         axes = "(B, T)" if is_turned else "(T, B)"

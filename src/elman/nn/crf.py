@@ -11,7 +11,8 @@ from elman.nn import chain as chains
 from elman.nn import chain_op
 from elman.nn.chain import NEVER, Chain, is_plain
 from elman.nn.crf_given import Allowed, Given, no_number, no_path, read, read_allowed
-from elman.nn.given import check_size, is_count
+from elman.nn.given import check_device, check_size, check_switches, is_count
+from elman.nn.search import check_generator
 from elman.nn.tag_schemes import constraints
 
 Tensor: TypeAlias = torch.Tensor
@@ -64,7 +65,9 @@ class CRF(torch.nn.Module):
     ) -> None:
         check_size("num_tags", num_tags)
         super().__init__()
+        num_tags = int(num_tags)  # NumPy's too
         self.num_tags, self.batch_first = num_tags, batch_first
+        check_switches(self)
         made = {"device": device, "dtype": dtype}
         self.start_transitions = torch.nn.Parameter(torch.empty(num_tags, **made))
         self.end_transitions = torch.nn.Parameter(torch.empty(num_tags, **made))
@@ -208,12 +211,18 @@ class CRF(torch.nn.Module):
         """Paths drawn with their probabilities, (T, B), or (num_samples, T, B); -1 as above."""
         given = self._read(emissions, mask, lengths)
         count = 1 if num_samples is None else _count("num_samples", num_samples)
+        check_generator(generator)
         chain = self._possible(given)
+        if is_plain() and not (finite := self._log_partition(given, chain).isfinite()).all():
+            raise no_number(given, int((~finite).nonzero()[0]))
         drawn = chains.drawn(chain, count, generator)  # (count, T, B)
         found = given.returned(torch.where(chain.is_within, drawn, -1), 1)
         return found[0] if num_samples is None else found
 
     def _read(self, emissions: Any, mask: Any, lengths: Any, tags: Any = None) -> Given:
+        if isinstance(emissions, torch.Tensor):
+            like = next(self.parameters(), None)
+            check_device({"emissions": emissions}, like, whose="the CRF's transitions")
         given = read(self.num_tags, self.batch_first, emissions, mask, lengths, tags)
         if tags is not None and is_plain():
             Allowed(self.allowed_start, self.allowed, self.allowed_end).check_tags(given)

@@ -126,9 +126,16 @@ def _lengths(given: Given, mask: Any, lengths: Any) -> Tensor | None:
 
 def _counted(mask: Any, given: Given) -> Tensor:
     """How many steps of each sequence are on, (B)."""
-    found = torch.as_tensor(mask, device=given.emissions.device)
+    fix = "As in mask=(tokens != padding)."
+    try:
+        found = torch.as_tensor(mask, device=given.emissions.device)
+    except (TypeError, ValueError, RuntimeError):
+        what = f"mask is {type(mask).__name__}, no array of True and False"
+        raise NameProblem("E432", what, rule=PREFIX, fix=fix) from None
     if found.shape != _form(given):
         raise _wrong_form("E432", "mask", tuple(found.shape), given)
+    if is_plain() and found.dtype is not torch.bool and not ((found == 0) | (found == 1)).all():
+        raise NameProblem("E432", "mask holds other numbers than 0 and 1", rule=PREFIX, fix=fix)
     on = _ordered(found != 0, given)
     if is_plain():
         late = (on[1:] & ~on[:-1]).nonzero()
@@ -274,13 +281,15 @@ def no_path(given: Given, b: int) -> NameProblem:
 
 def no_number(given: Given, b: int) -> ShapeProblem:
     """E430 for a sequence that no path is the best of, as a score of it is NaN."""
-    wrong = given.emissions[:, b].isnan().nonzero()
+    column = given.emissions[:, b]
+    wrong = (column.isnan() | (column == torch.inf)).nonzero()
     headline = "a transition of the CRF is nan"
     if len(wrong):
-        headline = f"{entry('emissions', given, int(wrong[0, 0]), b)} holds nan"
+        t, tag = map(int, wrong[0])
+        headline = f"{entry('emissions', given, t, b)} holds {float(column[t, tag])}"
     return ShapeProblem(
         "E430",
         headline,
-        rule="The best path is the one with the highest score, and a score is a number.",
-        fix="Look where it comes from: torch.isnan(emissions).nonzero(), crf.state_dict().",
+        rule="Paths are found by their scores, and a score is a number.",
+        fix="Look where it comes from: (~emissions.isfinite()).nonzero(), crf.state_dict().",
     )

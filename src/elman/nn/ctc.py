@@ -121,6 +121,9 @@ class _Remembered:
     """A language model that is asked once a prefix."""
 
     def __init__(self, model: LanguageModel, symbols: int) -> None:
+        if not callable(model):
+            fix = "As in language_model=lambda prefix: scores[prefix[-1] if prefix else 0]."
+            raise NameProblem("E438", f"language_model={model!r}, no function", fix=fix)
         self.model, self.symbols = model, symbols
         self.scores: dict[Prefix, float] = {(): 0.0}
         self.rows: dict[Prefix, Array] = {}

@@ -22,9 +22,9 @@ from elman.nn.decoder_given import (
 from elman.nn.driven import Inputs, is_batch_first, kept, kind_of, rows_of
 from elman.nn.frozen import packed_once
 from elman.nn.generation import stacked, written
-from elman.nn.given import check_tensor
+from elman.nn.given import check_alike, check_device, check_switches, check_tensor
 from elman.nn.search import Generated, Search, Writing, check_generator
-from elman.nn.timed import at_step, check_steps, counts
+from elman.nn.timed import at_step, by_name, check_steps, counts
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, Any, Tensor | None]
@@ -97,6 +97,7 @@ class Decoder(torch.nn.Module):
         check_layer(layer, attention, input_feeding, self._kind.size(layer))
         self.layer, self.embedding, self.attention = layer, embedding, attention
         self.input_feeding, self.start, self.end = input_feeding, start, end
+        check_switches(self)
         self.batch_first = is_batch_first(layer)
         context = 0 if attention is None else attention.key_size
         self.context_size = context if input_feeding else 0
@@ -139,7 +140,7 @@ class Decoder(torch.nn.Module):
         steps = self._steps(targets)
         one_count({"targets": steps.shape[1], "the memory": len(asked.keys) if asked else None})
         within = counted((steps.shape[0], steps.shape[1]), lengths, None, steps.device)
-        told = Told(asked, inputs or {}, lengths, within)
+        told = Told(asked, by_name(inputs), lengths, within)
         given = self._given(steps, start, within)
         if p == 1.0 and not self.input_feeding:
             logits, weights, state = self._by_call(given, state, told)
@@ -239,6 +240,7 @@ class Decoder(torch.nn.Module):
         if isinstance(memory, Memory):
             return memory.checked(lengths, mask)
         check_tensor("memory", memory)
+        check_alike({"memory": memory}, next(self.parameters(), None), "the decoder's weights")
         if memory.dim() == 3 and self.attention.batch_first != self.batch_first:
             memory = memory.transpose(0, 1)
             mask = None if mask is None else torch.as_tensor(mask).T
@@ -247,6 +249,8 @@ class Decoder(torch.nn.Module):
     def _steps(self, targets: Tensor) -> Tensor:
         """The targets, (T, B) or (T, B, size)."""
         check_tensor("targets", targets)
+        like = next(self.parameters(), None)
+        check_device({"targets": targets}, like, whose="the decoder's weights")
         axes = 2 if self.embedding is not None else 3
         is_right = targets.dim() == axes and targets.numel()
         if self.embedding is None:
@@ -334,7 +338,7 @@ class Decoder(torch.nn.Module):
         how = Search.of(search)
         with torch.no_grad(), packed_once(self.layer):
             asked = self.prepare(memory, memory_lengths, memory_mask)
-            task = self._task(state, asked, start, inputs or {}, max_steps, end)
+            task = self._task(state, asked, start, by_name(inputs), max_steps, end)
             found = written(task, how)
         return found.turned() if self.batch_first else found
 

@@ -12,8 +12,10 @@ from elman.nn.counted import counted
 from elman.nn.decoder import Decoder
 from elman.nn.decoder_given import check_embedding, check_part, check_tokens
 from elman.nn.driven import Composed, Form, Inputs, check_driven, is_batch_first, kind_of
+from elman.nn.given import check_device
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated
+from elman.nn.timed import by_name
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -66,6 +68,8 @@ class Encoder(torch.nn.Module):
             headline = f"the source is {given}, and the encoder needs {wanted}"
             rule = "S steps, B sequences (B, S where the layer is batch_first)."
             raise ShapeProblem("E218", headline, rule=rule)
+        like = next(self.parameters(), None)
+        check_device({"source": source}, like, whose="the encoder's weights")
         x = source.transpose(0, 1) if self.batch_first else source
         within = counted((x.shape[0], x.shape[1]), lengths, None, x.device)
         if within is not None:  # what is behind a length may hold anything: 0 * NaN is NaN
@@ -73,7 +77,7 @@ class Encoder(torch.nn.Module):
         if self.embedding is not None:
             self._check_tokens(x)
             x = self.embedding(x)
-        memory, after, *_ = self._kind.run(self.layer, x, state, lengths, inputs or {})
+        memory, after, *_ = self._kind.run(self.layer, x, state, lengths, by_name(inputs))
         return (memory.transpose(0, 1) if self.batch_first else memory), after
 
     def _check_tokens(self, x: Tensor) -> None:

@@ -134,6 +134,7 @@ SWITCHES = (
     "residual",
     "layer_norm",
     "skip_input",
+    "input_feeding",
 )
 
 
@@ -371,7 +372,12 @@ def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
         )
 
 
-def check_device(given: Mapping[str, Any], like: Tensor | None, what: str = "") -> None:
+def check_device(
+    given: Mapping[str, Any],
+    like: Tensor | None,
+    what: str = "",
+    whose: str = "the layer's weights",
+) -> None:
     """E547 for tensors on another device than the layer's weights."""
     if like is None:
         return
@@ -381,9 +387,19 @@ def check_device(given: Mapping[str, Any], like: Tensor | None, what: str = "") 
                 continue
             raise WeightProblem(
                 "E547",
-                f"{what}{name} is on {tensor.device}, the layer's weights are on {like.device}",
+                f"{what}{name} is on {tensor.device}, {whose} are on {like.device}",
                 fix=to_one_device(name, tensor, like),
             )
+
+
+def check_alike(given: Mapping[str, Tensor], like: Tensor | None, whose: str) -> None:
+    """E547 and E546 for tensors elsewhere than `whose` numbers, or of another dtype."""
+    for name, tensor in given.items():
+        if like is None or tensor.device != like.device:
+            check_device({name: tensor}, like, whose=whose)
+        elif tensor.dtype != like.dtype and not (lowers(tensor) and lowers(like)):
+            headline = f"{name} is {tensor.dtype}, and {whose} are {like.dtype}"
+            raise WeightProblem("E546", headline, fix=f"Pass {name.split()[-1]}.to({like.dtype}).")
 
 
 def to_one_device(name: str, tensor: Tensor, like: Tensor) -> str:

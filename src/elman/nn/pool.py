@@ -8,8 +8,14 @@ from typing import Any, TypeAlias
 import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
-from elman.nn.counted import counted, masked_softmax
-from elman.nn.given import check_size, check_tensor
+from elman.nn.counted import as_mask, counted, masked_softmax
+from elman.nn.given import (
+    check_alike,
+    check_device,
+    check_size,
+    check_switches,
+    check_tensor,
+)
 
 Tensor: TypeAlias = torch.Tensor
 WAYS = ("last", "mean", "max", "attention")
@@ -55,6 +61,7 @@ class Pool(torch.nn.Module):
             check_size("size", size)
         self.how, self.size = how, size
         self.bidirectional, self.batch_first = bidirectional, batch_first
+        check_switches(self)
         if how == "attention":
             if size is None:
                 fix = 'As in Pool("attention", 256).'
@@ -74,6 +81,7 @@ class Pool(torch.nn.Module):
         >>> Pool("attention", 3).weights(torch.zeros(4, 1, 3), [2]).flatten().tolist()
         [0.5, 0.5, 0.0, 0.0]
         """
+        check_tensor("output", output)
         if self.how != "attention":
             fix = f'As in Pool("attention", {output.shape[-1]}).'
             raise NameProblem("E413", f"the pool {self.how!r} has no weights", fix=fix)
@@ -94,10 +102,11 @@ class Pool(torch.nn.Module):
             headline = f"the output is {tuple(output.shape)}: its last axis holds no two directions"
             rule = "Both directions have one size, and stand side by side."
             raise ShapeProblem("E218", headline, rule=rule, fix="Leave bidirectional=True out.")
+        check_alike({"the output": output}, next(self.parameters(), None), "the pool's weights")
         if output.dim() == 2:
             steps, turned = output[:, None], False
             lengths = None if lengths is None else [lengths]
-            mask = None if mask is None else torch.as_tensor(mask)[:, None]
+            mask = None if mask is None else as_mask(mask).unsqueeze(1)
         else:
             turned = self.batch_first
             steps = output.transpose(0, 1) if turned else output
@@ -126,8 +135,9 @@ def _last(pool: Pool, steps: Tensor, counts: Tensor) -> Tensor:
 
 
 def _mean(pool: Pool, steps: Tensor, counts: Tensor) -> Tensor:
-    total = steps.masked_fill(~counts[:, :, None], 0.0).sum(0)
-    return total / counts.sum(0).clamp(min=1)[:, None].to(steps.dtype)
+    wide = torch.promote_types(steps.dtype, torch.float32)  # a sum may pass float16's end
+    total = steps.masked_fill(~counts[:, :, None], 0.0).sum(0, dtype=wide)
+    return (total / counts.sum(0).clamp(min=1)[:, None].to(wide)).to(steps.dtype)
 
 
 def _max(pool: Pool, steps: Tensor, counts: Tensor) -> Tensor:
@@ -187,6 +197,9 @@ class ReadOut(torch.nn.Module):
         check_size("input_size", input_size, least=0)
         self.hidden_size, self.input_size = hidden_size, input_size
         self.linear = torch.nn.Linear(hidden_size + input_size, output_size, bias)
+        if activation is not None and not callable(activation):
+            headline = f"activation={activation!r}, no function of a tensor"
+            raise ShapeProblem("E218", headline, fix="As in activation=torch.tanh.")
         self.activation = activation
 
     def forward(self, output: Tensor, x: Tensor | None = None) -> Tensor:
@@ -210,6 +223,11 @@ class ReadOut(torch.nn.Module):
         if x is not None and x.shape[:-1] != output.shape[:-1]:
             headline = f"the output is {tuple(output.shape)}, and x {tuple(x.shape)}"
             raise ShapeProblem("E218", headline, rule="Each step of the output has its x.")
-        joined = output if x is None else torch.cat([output, x], dim=-1)
+        both = {"output": output} if x is None else {"output": output, "x": x}
+        like, whose = next(self.parameters(), None), "the read-out's weights"
+        check_device(both, like, whose=whose)
+        joined = torch.cat([*both.values()], dim=-1)
+        widest = next((n for n, each in both.items() if each.dtype == joined.dtype), "output")
+        check_alike({widest: joined}, like, whose)
         y: Tensor = self.linear(joined)
         return y if self.activation is None else self.activation(y)

@@ -7,11 +7,24 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
-from elman.errors import ShapeProblem
+from elman.errors import NameProblem, ShapeProblem
 from elman.nn.driven import Composed, Inputs, is_batch_first
+from elman.nn.given import check_tensor
 from elman.nn.recurrent import Recurrent
 
 Tensor: TypeAlias = torch.Tensor
+
+
+def by_name(inputs: object) -> Inputs:
+    """The inputs by name, none where None is given; E405 and E504 for what is none."""
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
+        headline = f"inputs is {type(inputs).__name__}, and inputs are given by name"
+        raise NameProblem("E405", headline, fix='As in inputs={"v": image}.')
+    for name, given in inputs.items():
+        check_tensor(name, given)
+    return inputs
 
 
 class Axes(NamedTuple):
@@ -36,11 +49,16 @@ def varies(layer: torch.nn.Module, name: str) -> tuple[str, int] | None:
 
 
 def axes_of(layer: torch.nn.Module, inputs: Inputs) -> Mapping[str, Axes]:
-    """Those of the inputs of a batch; what no cell has is the layer's to refuse."""
+    """Those of the inputs of a batch; what no cell has, or has too few axes, the layer refuses."""
     turned = is_batch_first(layer)
     lie = {"tb": Axes(int(turned), int(not turned)), "t": Axes(0, None), "b": Axes(None, 0)}
     found = {name: varies(layer, name) for name in inputs}
-    return {n: lie[form[0]] if form else Axes(None, None) for n, form in found.items()}
+    given = {n: lie[form[0]] if form else Axes(None, None) for n, form in found.items()}
+    return {n: Axes(*(_within(inputs[n], axis) for axis in axes)) for n, axes in given.items()}
+
+
+def _within(given: Tensor, axis: int | None) -> int | None:
+    return None if axis is None or axis >= given.dim() else axis
 
 
 def counts(layer: torch.nn.Module, inputs: Inputs, what: str) -> dict[str, int]:
