@@ -174,3 +174,11 @@ def test_the_forward_algorithm_sums_over_all_paths():
             before = state
         total += chance
     assert np.prod(run["s"]) == pytest.approx(total, rel=1e-12)
+
+
+def test_the_forward_algorithm_begins_with_all_states_alike():
+    A, B = np.random.default_rng(0).normal(size=(2, 3, 3))
+    cell, x, weights = cells["hidden_markov_model"], np.eye(3)[[0, 2, 1]], {"A": A, "B": B}
+    alone, told = cell.run({"x": x}, weights), cell.run({"x": x}, weights, {"p": np.full(3, 1 / 3)})
+    np.testing.assert_allclose(alone["s"], told["s"], rtol=1e-14)
+    np.testing.assert_allclose(alone["p"].sum(1), 1.0, rtol=1e-14)
