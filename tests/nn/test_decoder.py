@@ -158,6 +158,24 @@ def test_scheduled_sampling_draws_for_each_step_and_sequence():
     assert torch.equal(torch.stack(read), tokens)
 
 
+@pytest.mark.parametrize("lengths", [None, [T, 0, 2]])
+@pytest.mark.parametrize("is_given", [False, True])
+@pytest.mark.parametrize(("kind", "sizes"), [(GRU, HIDDEN), (LSTM, [4, HIDDEN])])
+def test_steps_of_a_drop_in_draw_what_its_sequence_draws(kind, sizes, is_given, lengths):
+    drops = {"zoneout": 0.2, "variational_dropout": 0.4, "weight_drop": 0.3}
+    layer = kind(WIDTH, sizes, dtype=torch.float64, **drops)
+    model, targets = Decoder(layer, torch.nn.Embedding(TOKENS, WIDTH), start=0).double(), given()[0]
+    state = model.eval()(targets)[1] if is_given else None
+    told = []
+    for share in (1.0, 1.0 - 1e-12):  # in one call of the layer, and step by step
+        torch.manual_seed(1)
+        own = torch.Generator().manual_seed(0)
+        options = {"lengths": lengths, "teacher_forcing": share, "generator": own}
+        told.append(model.train()(targets, state, **options)[:2])
+    torch.testing.assert_close(*told, rtol=1e-10, atol=1e-12)
+    assert not torch.equal(told[0][0], model.eval()(targets, state, lengths=lengths)[0])
+
+
 def test_tied_weights():
     model = decoder(tie_weights=True, score="general")
     assert model.read_out.weight is model.embedding.weight

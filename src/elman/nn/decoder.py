@@ -19,7 +19,15 @@ from elman.nn.decoder_given import (
     probability,
     read_out_of,
 )
-from elman.nn.driven import Inputs, is_batch_first, kept, kind_of, rows_of
+from elman.nn.driven import (
+    Inputs,
+    forgetting,
+    is_batch_first,
+    kept,
+    kind_of,
+    remembering,
+    rows_of,
+)
 from elman.nn.frozen import packed_once
 from elman.nn.generation import stacked, written
 from elman.nn.given import check_alike, check_device, check_switches, check_tensor
@@ -169,7 +177,7 @@ class Decoder(torch.nn.Module):
         """The same step after step, each reading a target or what the step before wrote."""
         check_steps(self.layer, told.inputs, len(given))
         features, logits, weights = [], [], []
-        token, carry = given[0], Carry(state)
+        token, carry = given[0], Carry(remembering(self.layer, state))
         for t in range(len(given)):
             now = at_step(self.layer, told.inputs, t)
             feature, seen, after = self.advance(token, carry, told.memory, now)
@@ -186,7 +194,7 @@ class Decoder(torch.nn.Module):
             if t + 1 < len(given):
                 token = self._drawn(given[t + 1], logits[-1], p, generator)
         said = torch.stack(logits) if logits else self.read_out(torch.stack(features))
-        return said, stacked(weights), carry.state
+        return said, stacked(weights), forgetting(self.layer, carry.state)
 
     def _drawn(
         self, target: Tensor, logits: Tensor, p: float, generator: torch.Generator | None

@@ -17,6 +17,7 @@ from elman.nn.given import check_tensor
 from elman.nn.masked import Marks
 from elman.nn.packed import through
 from elman.nn.recurrent import Recurrent
+from elman.nn.torch_options import WithOptions
 from elman.nn.torch_own import DropIn
 from elman.nn.torch_stacks import KINDS as KINDS_OF_TORCH
 
@@ -206,6 +207,21 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return None if state is None else tuple(map_state(each, change) for each in state)
 
 
+def _is_drawing(layer: Any) -> bool:
+    return isinstance(layer, WithOptions) and layer.is_drawing
+
+
+def remembering(layer: Any, state: Any) -> Any:
+    """A state in the form in which steps hand it on: of a drop-in that draws, by name."""
+    return layer.by_name(state) if _is_drawing(layer) else state
+
+
+def forgetting(layer: Any, state: Any) -> Any:
+    """The inverse: a state in the layer's own form."""
+    is_named = isinstance(layer, WithOptions) and isinstance(state, Mapping)
+    return layer.by_place(state) if is_named else state
+
+
 def kept(layer: Any, within: Tensor, after: Any, before: Any) -> Any:
     """The state after a step, of the sequences (B) within; of others as it was, 0 where None."""
     if isinstance(layer, Composed):
@@ -342,6 +358,10 @@ def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) 
 
 
 def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
+    if _is_drawing(layer):
+        _no_inputs(layer, inputs)
+        found: Found = layer.step_by_name(x, layer.by_name(state))
+        return found
     output, after, *_ = _run_torch(layer, x[None], state, None, inputs)
     return output[0], after
 

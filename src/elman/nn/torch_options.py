@@ -242,6 +242,31 @@ class WithOptions(torch.nn.RNNBase):
         output, after, *seen = found
         return output, tuple(after[name] for name in names), *seen
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether it draws here and now what steps of one sequence share."""
+        drops = self.zoneout, self.variational_dropout, self.recurrent_dropout, self.weight_drop
+        return self.training and any(drops)
+
+    def step_by_name(
+        self, x: Tensor, state: dict[str, Any] | None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """A step (B, input_size) with states by name, which remember what the sequence draws."""
+        output, after, *_ = self._now()._run(x[None], state, {}, False, Marks(is_step=True))
+        return output[0], after
+
+    def by_name(self, state: Any) -> Any:
+        """A state as `step_by_name` takes it; what is none as it is."""
+        names = KINDS[self.mode][2]
+        tensors = (state,) if len(names) == 1 else state
+        is_placed = isinstance(state, torch.Tensor | tuple) and len(tensors) == len(names)
+        return dict(zip(names, tensors, strict=True)) if is_placed else state
+
+    def by_place(self, state: Named) -> Any:
+        """The inverse of `by_name`, which forgets what was drawn."""
+        tensors = tuple(state[name] for name in KINDS[self.mode][2])
+        return tensors if len(tensors) > 1 else tensors[0]
+
     def _diagnosed(self, input: Any, hx: Any) -> ElmanError | None:
         if not isinstance(self.hidden_size, int):
             return None
