@@ -224,6 +224,15 @@ def test_derivatives_of_every_order(flags):
         assert torch.autograd.gradgradcheck(call(what), inputs)
 
 
+def test_derivatives_where_no_tag_follows_another():
+    crf, e, tags = small(), drawn(1, 2, K).requires_grad_(), torch.zeros(1, 2).long()
+    for what in (lambda e: crf(e, tags), crf.log_partition, crf.marginals):
+        assert torch.autograd.gradcheck(what, e) and torch.autograd.gradgradcheck(what, e)
+    grads = torch.autograd.grad(crf(e, tags), [*crf.parameters()], create_graph=True)
+    plain = torch.autograd.grad(crf(e, tags), [*crf.parameters()])
+    assert all(map(torch.allclose, grads, plain))
+
+
 def test_what_is_forbidden_has_probability_zero():
     crf = small(allowed=CRF.constraints(BIO), tags=5)
     e = (drawn(T, B, 5) * 20).requires_grad_()

@@ -225,7 +225,9 @@ class _Known(torch.autograd.Function):
             scores = apart(ctx.saved_tensors, needed)
             of = [score for score, is_needed in zip(scores, needed, strict=True) if is_needed]
             value = ctx.slowly(*scores)
-            grads = iter(torch.autograd.grad(value, of, weights, create_graph=again))
+            how = {"create_graph": again, "allow_unused": True, "materialize_grads": True}
+            # of one step, the transitions have no part in it
+            grads = iter(torch.autograd.grad(value, of, weights, **how))
         return None, None, *(next(grads) if is_needed else None for is_needed in needed)
 
 
