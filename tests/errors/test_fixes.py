@@ -43,6 +43,7 @@ WRITTEN = {  # where more than one place changes: (what it proposes, the text th
     "read/E105_function_without_brackets": ("tanh(W ...)", "h[t] = tanh(W @ x[t])"),
     "read/E108_question": ("where(c, a, b)", "h[t] = where(x[t] > 0, 1, 0)"),
     "read/E401_leaky": ("max(a, 0.01 * a)", "a[t] = W @ x[t]\nh[t] = max(a[t], 0.01 * a[t])"),
+    "read/E401_softsign": ("a / (1 + abs(a))", "a[t] = W @ x[t]\nh[t] = a[t] / (1 + abs(a[t]))"),
     "read/E401_dropout": ("m: bernoulli(0.9)", "m: bernoulli(0.9)\nh[t] = m[t] * tanh(W @ x[t])"),
     "read/E120_return_a_round": (
         "y[t] = s[t,2]",

@@ -132,6 +132,8 @@ FUNCTIONS = {
     "hard_tanh": "Write clip(a, -1, 1).",
     "hardtanh": "Write clip(a, -1, 1).",
     "mish": "Write a * tanh(softplus(a)).",
+    "softsign": "Write a / (1 + abs(a)).",
+    "hardswish": "Write a * clip(a / 6 + 0.5, 0, 1).",
     "bernoulli": "A mask has a line of its own, m: bernoulli(0.9), and is read as m[t].",
     "dropout": "Declare a mask, m: bernoulli(0.9), and multiply by m[t].",
     "zeros": "One number fills a vector: h[0] = 0. States begin at zero of themselves.",
