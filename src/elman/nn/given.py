@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -102,8 +102,8 @@ def check_numbers(
 
 
 def is_count(given: object, least: int = 1) -> TypeGuard[int]:
-    """Whether it is a whole number of that many or more."""
-    return isinstance(given, int) and not isinstance(given, bool) and given >= least
+    """Whether it is a whole number, NumPy's too, of that many or more."""
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least
 
 
 def is_number(given: object) -> TypeGuard[float]:
