@@ -8,6 +8,7 @@ import torch
 
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.attention import Attention, Memory
+from elman.nn.carried import forgetting, kept, remembering, rows_of
 from elman.nn.counted import counted
 from elman.nn.decoder_given import (
     check_embedding,
@@ -19,15 +20,7 @@ from elman.nn.decoder_given import (
     probability,
     read_out_of,
 )
-from elman.nn.driven import (
-    Inputs,
-    forgetting,
-    is_batch_first,
-    kept,
-    kind_of,
-    remembering,
-    rows_of,
-)
+from elman.nn.driven import Inputs, is_batch_first, kind_of
 from elman.nn.frozen import packed_once
 from elman.nn.generation import stacked, written
 from elman.nn.given import check_alike, check_device, check_switches, check_tensor

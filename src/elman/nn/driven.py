@@ -207,38 +207,21 @@ def map_state(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return None if state is None else tuple(map_state(each, change) for each in state)
 
 
-def _is_drawing(layer: Any) -> bool:
+def is_drawing(layer: Any) -> bool:
+    """Whether it is a drop-in that draws masks while it is run."""
     return isinstance(layer, WithOptions) and layer.is_drawing
 
 
-def remembering(layer: Any, state: Any) -> Any:
-    """A state in the form in which steps hand it on: of a drop-in that draws, by name."""
-    return layer.by_name(state) if _is_drawing(layer) else state
-
-
-def forgetting(layer: Any, state: Any) -> Any:
-    """The inverse: a state in the layer's own form."""
-    is_named = isinstance(layer, WithOptions) and isinstance(state, Mapping)
-    return layer.by_place(state) if is_named else state
-
-
-def kept(layer: Any, within: Tensor, after: Any, before: Any) -> Any:
-    """The state after a step, of the sequences (B) within; of others as it was, 0 where None."""
-    if isinstance(layer, Composed):
-        triples = zip(layer.layers, after, states_of(layer, before), strict=True)
-        return tuple(kept(each, within, *pair) for each, *pair in triples)
-    return _kept(within, after, before, kind_of(layer).axis)
-
-
-def _kept(within: Tensor, after: Any, before: Any, axis: int) -> Any:
+def kept_rows(within: Tensor, after: Any, before: Any, axis: int) -> Any:
+    """What `after` holds of the sequences (B) within, and `before` of others; 0 where None."""
     if isinstance(after, Mapping):
         known = before or {}
-        return {n: _kept(within, each, known.get(n), axis) for n, each in after.items()}
+        return {n: kept_rows(within, each, known.get(n), axis) for n, each in after.items()}
     if isinstance(after, torch.Tensor):
         rows = within.reshape(-1, *[1] * (after.dim() - axis - 1))
         return torch.where(rows, after, 0 if before is None else before)
     pairs = zip(after or (), before or [None] * len(after or ()), strict=True)
-    return None if after is None else tuple(_kept(within, *pair, axis) for pair in pairs)
+    return None if after is None else tuple(kept_rows(within, *pair, axis) for pair in pairs)
 
 
 @dataclass(frozen=True)
@@ -298,21 +281,6 @@ class Form:
         return tensors[0] if len(tensors) == 1 else tensors
 
 
-def rows_of(layer: Any, state: Any) -> int | None:
-    """How many sequences a state holds; None where there is no state."""
-    counts: list[int] = []
-
-    def count(tensor: Tensor, axis: int) -> Tensor:
-        if tensor.dim() < axis + 2:
-            rule = "It is (layers, B, size), or of a cell (B, size)."
-            raise ShapeProblem("E213", f"a state is {tuple(tensor.shape)}", rule=rule)
-        counts.append(tensor.shape[axis])
-        return tensor
-
-    along(layer, state, count)
-    return next(iter(counts), None)
-
-
 def _run_recurrent(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
     given = x.transpose(0, 1) if layer.batch_first else x
     output, *rest = layer(given, state, lengths=lengths, **inputs)
@@ -358,7 +326,7 @@ def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) 
 
 
 def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
-    if _is_drawing(layer):
+    if is_drawing(layer):
         _no_inputs(layer, inputs)
         found: Found = layer.step_by_name(x, layer.by_name(state))
         return found
@@ -394,7 +362,7 @@ def _run_cell(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -
         output, after = _step_cell(layer, x_t, state, inputs)
         if ends is not None:
             within = t < ends
-            after = _kept(within, after, state, 0)
+            after = kept_rows(within, after, state, 0)
             output = output.masked_fill(~within[:, None], 0.0)
         outputs.append(output)
         state = after
