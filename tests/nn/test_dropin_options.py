@@ -38,6 +38,17 @@ RESET = torch.zeros(7, 4, dtype=torch.bool)
 RESET[[0, 2, 3, 6], [0, 1, 2, 0]] = True
 
 
+LETTERS = {"weight_ih": "W_i", "weight_hh": "W_h", "bias_ih": "b_i", "bias_hh": "b_h"}
+GATES = {"RNN": "h", "LSTM": "ifgo", "GRU": "rzn"}
+
+
+def rows_of(ours):
+    """Of each weight of torch's, what its rows are called in the equations."""
+    for own in ours._flat_weights_names:
+        kind, _, layer = own.partition("_l")
+        yield own, [f"{LETTERS[kind]}{gate}_l{layer}" for gate in GATES[type(ours).__name__]]
+
+
 def both(kind, name):
     """The drop-in, and a layer of the same equations with the same weights."""
     torch.manual_seed(7)
@@ -47,7 +58,7 @@ def both(kind, name):
     layer = Recurrent(equations(ours.mode, bias), 3, **options)
     weights = dict(layer.named_parameters())
     with torch.no_grad():
-        for own, rows in ours._places().items():
+        for own, rows in rows_of(ours):
             for row, part in zip(rows, getattr(ours, own).chunk(len(rows)), strict=True):
                 weights[row].copy_(part)
         for own, parameter in ours.named_parameters():
@@ -95,7 +106,7 @@ def test_as_recurrent(kind, name, marks):
     sum((leaf * drawn(*leaf.shape)).sum() for leaf in leaves(expected)).backward()
     assert_same(by_x, x.grad)
     grads = {n: p.grad for n, p in layer.named_parameters()}
-    for own, rows in ours._places().items():
+    for own, rows in rows_of(ours):
         assert_same(getattr(ours, own).grad, torch.cat([grads[row] for row in rows]))
     for own, parameter in ours.named_parameters():
         if own not in ours._flat_weights_names:

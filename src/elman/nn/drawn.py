@@ -27,9 +27,9 @@ def remembered(cells: Sequence[Cell]) -> tuple[str, ...]:
 
 def seeds(before: Sequence[State], continued: bool) -> Tensor:
     """One for each direction of each layer: those of the sequence that goes on, else new ones."""
-    known = [state[SEED][0] for state in before if SEED in state and len(state[SEED])]
+    known = [state[SEED][0, :1] for state in before if SEED in state and state[SEED].numel()]
     if continued and len(known) == len(before):
-        return torch.stack(known)
+        return torch.cat(known)
     return torch.randint(SEEDS, (len(before),))
 
 
@@ -41,7 +41,7 @@ def words(state: State, seed: Tensor, lead: tuple[int, int], like: Tensor) -> di
     dtype = torch.promote_types(like.dtype, torch.float32)
     steps = torch.arange(lead[0], dtype=dtype, device=like.device)
     before = state.get(STEPS_TAKEN)
-    if before is not None and len(before):
+    if before is not None and before.numel():
         steps = steps + before.detach().to(dtype).max()  # of the longest sequence
     return {
         "random seed": seed.to(like.device, dtype),
@@ -53,12 +53,12 @@ def words(state: State, seed: Tensor, lead: tuple[int, int], like: Tensor) -> di
 def after(
     names: Iterable[str], state: State, seed: Tensor, lead: tuple[int, int], like: Tensor
 ) -> dict[str, Tensor]:
-    """What the state remembers behind these steps, (B,) each."""
+    """What the state remembers behind these steps, (1, B) each."""
     dtype = torch.promote_types(like.dtype, torch.float32)
     found = {}
     if SEED in names:
-        found[SEED] = seed.to(like.device, dtype).repeat(lead[1])
+        found[SEED] = seed.to(like.device, dtype).repeat(1, lead[1])
     if STEPS_TAKEN in names:
-        zero = torch.zeros(lead[1], dtype=dtype, device=like.device)
+        zero = torch.zeros(1, lead[1], dtype=dtype, device=like.device)
         found[STEPS_TAKEN] = state.get(STEPS_TAKEN, zero) + lead[0]
     return found

@@ -14,7 +14,6 @@ from elman.nn.calls import DTYPES, HALF
 from elman.nn.frozen import Frozen, Held
 from elman.nn.kernels import addresses_of, kernels_of
 from elman.nn.layers import (
-    Layer,
     Lead,
     Stack,
     Tensor,
@@ -92,13 +91,14 @@ def why_not_now() -> str | None:
 
 
 def with_states(
-    layer: Layer, lead: Lead, arrays: Sequence[Tensor], state: Mapping[str, Tensor]
+    stack: Stack, lead: Lead, arrays: Tensors, state: Mapping[str, Tensor]
 ) -> list[Tensor | None]:
     """What the stack of a layer is given: its arrays, and the states before the first step."""
-    if layer.cell.initial and not torch.compiler.is_compiling():  # else it is inside the node
-        missing = {key for key, _ in layer.cell.initial} - state.keys()
-        state = {**started(layer, lead[1], arrays, missing), **state}
-    return [*arrays, *(state[key][None] if key in state else None for key in layer.states)]
+    initial = stack.layers[0].cell.initial
+    if initial and not torch.compiler.is_compiling():  # else it is inside the node
+        missing = {key for key, _ in initial} - state.keys()
+        state = {**started(stack, lead[1], arrays, missing), **state}
+    return [*arrays, *map(state.get, stack.states)]
 
 
 def run_stack(stack: Stack, lead: Lead, given: Tensors, frozen: Frozen | None = None) -> Found:

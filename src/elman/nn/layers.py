@@ -37,13 +37,17 @@ def while_compiling(function: Known) -> Known:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer's cell with shapes and the numbers of its sizes; `names` are its arrays."""
+    """One layer's cell with shapes and the numbers of its sizes; `names` are its arrays.
+
+    `merged` has the tensors in which several of them lie, row upon row, as torch's gates do.
+    """
 
     cell: Cell
     sizes: Mapping[str, int]
     names: tuple[str, ...]  # inputs, parameters and constants
     states: tuple[str, ...]
     remat: int | None = None  # steps of a block that the backward pass runs again; 0: that suit
+    merged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _ = self.stack  # found here, as torch.compile cannot look into a cached property
@@ -60,9 +64,27 @@ class Layer:
         return tuple(number(size, self.sizes) for size in sizes)
 
     @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors in which the arrays lie, by the name of the array or of what is merged."""
+        whole = {name: tensor for tensor, names in self.merged.items() for name in names}
+        return tuple(dict.fromkeys(whole.get(name, name) for name in self.names))
+
+    def places(self, tensors: Sequence[str], first: int) -> dict[str, Place]:
+        """Where the arrays in these tensors lie, of which one is the tensor `first` of a call."""
+        found = {}
+        for k, tensor in enumerate(tensors, first):
+            row = 0
+            for name in self.merged.get(tensor, ()):
+                found[name] = Place(k, row)
+                row += self.tails[name][0]
+            if tensor not in self.merged:
+                found[tensor] = Place(k)
+        return found
+
+    @cached_property
     def stack(self) -> Stack:
-        """The layer alone, each of its arrays a tensor of its own."""
-        return stacked((self,), self.names, "")
+        """The layer alone."""
+        return stacked((self,), (), "")
 
     def __deepcopy__(self, memo: Any) -> Layer:
         return self
@@ -173,7 +195,9 @@ class Stack:
         return self
 
 
-def stacked(layers: Sequence[Layer], inputs: Sequence[str], main: str) -> Stack:
+def stacked(
+    layers: Sequence[Layer], inputs: Sequence[str], main: str, apart: bool = False
+) -> Stack:
     """Layers of which each has weights of its own, and the inputs but `main` are everybody's.
 
     The tensors of a call: the inputs, the weights and constants of layer upon layer, the states.
@@ -183,27 +207,29 @@ def stacked(layers: Sequence[Layer], inputs: Sequence[str], main: str) -> Stack:
     places: list[Mapping[str, Place]] = []
     count = len(inputs)
     for layer in layers:
-        own = {name: Place(count + j) for j, name in enumerate(layer.names[len(inputs) :])}
-        places.append((above if places else shared) | own)
-        count += len(own)
-    return Stack(tuple(layers), tuple(places), count + len(layers[0].states), main)
+        tensors = layer.tensors[len(inputs) :]
+        places.append((above if places else shared) | layer.places(tensors, count))
+        count += len(tensors)
+    return Stack(tuple(layers), tuple(places), count + len(layers[0].states), main, apart)
 
 
-def started(
-    layer: Layer, rows: int, arrays: Sequence[Tensor], wanted: Collection[str]
-) -> dict[str, Tensor]:
-    """What the lines before the first step make of these states, (B, size), seen by autograd."""
-    named = dict(zip(layer.names, arrays, strict=True))
+def started(stack: Stack, rows: int, given: Tensors, wanted: Collection[str]) -> dict[str, Tensor]:
+    """What the lines of a layer before the first step make of these states, (1, B, size)."""
+    (layer,) = stack.layers
     initial = layer.cell.initial
     found = {
-        key: named[value.attr.name].expand(rows, *layer.tails[key])
+        key: _array(stack, 0, value.attr.name, given).expand(1, rows, *layer.tails[key])
         for key, value in initial
-        if key in wanted and value.op == "leaf" and value.attr.name in named and not value.over
+        if key in wanted
+        and value.op == "leaf"
+        and value.attr.name in layer.names
+        and not value.over
     }
     start = initial_cell(layer.cell, [k for k, _ in initial if k in found or k not in wanted])
     if start is not None:
+        named = {name: _array(stack, 0, name, given) for name in layer.names}
         more, _ = torch_.forward(start, named, {}, layer.sizes, (1, rows), start.outputs)
-        found |= {key: value[0] for key, value in more.items()}
+        found |= more
     return found
 
 

@@ -53,6 +53,7 @@ class RecurrentParts(CanFreeze):
     layer_norm: bool
     skip_input: bool
     drops: Drops
+    _stack: Stack | None
 
     def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
         """The cell of each layer."""
@@ -106,12 +107,16 @@ class RecurrentParts(CanFreeze):
         return widths
 
     def _join(self, widths: list[int], device: Any, dtype: torch.dtype | None) -> None:
-        """What happens between layers, and whether all of them are one call of the kernels."""
+        """What happens between layers."""
         if self.residual:
             check_residual(widths)
         for k, width in enumerate(widths[:-1] if self.layer_norm else ()):
             self.add_module(f"norm_l{k}", torch.nn.LayerNorm(width, device=device, dtype=dtype))
         self.output_size = widths[-1] + (self.input_size if self.skip_input else 0)
+        self._stack = self._in_one()
+
+    def _in_one(self) -> Stack | None:
+        """All layers as one call of the kernels, where nothing happens between them."""
         first = self._rungs[0].average
         is_alike = all(cell == self.cell for cell in self.cells) and not self.bidirectional
         is_whole = all(self._states.is_whole(name) for name in self.cell.states)
@@ -119,10 +124,10 @@ class RecurrentParts(CanFreeze):
         is_apart = is_seen or self.residual or self.layer_norm
         # in one call, but where torch computes the first state or spreads what the next layer reads
         is_simple = not first.cell.initial and first.cell.value(first.cell.returns[0]).over == "tb"
-        self._stack: Stack | None = None
         if is_alike and is_whole and is_simple and not is_apart:
             layers = [each.average for each in self._rungs]
-            self._stack = stacked(layers, self.cell.inputs, self.main or "")
+            return stacked(layers, self.cell.inputs, self.main or "")
+        return None
 
     @property
     def _passage(self) -> Passage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -11,10 +11,11 @@ import torch
 
 from elman.backends.masks import check_lengths, check_reset
 from elman.nn.counted import is_seen
-from elman.nn.layers import Layer, started
+from elman.nn.layers import Layer, Stack, Tensors, started
 from elman.passes.masking import ANEW, MASKS, WITHIN, masked
 
 Tensor: TypeAlias = torch.Tensor
+NO_STATES: Mapping[str, Tensor] = {}
 Kind = tuple[bool, bool]  # whether a kernel knows of lengths, and of resets
 
 
@@ -62,32 +63,29 @@ class Masks:
         assert self.anew is not None
         return torch.cat([self.anew[1:], torch.zeros_like(self.anew[:1])])
 
-    def without(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The states given, (layers, B, size), zero for what begins at the first step."""
+    def without(
+        self, state: Mapping[str, Tensor], fresh: Mapping[str, Tensor] = NO_STATES
+    ) -> dict[str, Tensor]:
+        """The states given, (layers, B, size), fresh or 0 for what begins at the first step."""
         if self.anew is None:
             return {**state}
         begins = self.anew[0]
         return {
-            key: torch.where(begins.reshape(-1, *[1] * (given.dim() - 2)), 0, given)
+            key: torch.where(begins.reshape(-1, *[1] * (given.dim() - 2)), fresh.get(key, 0), given)
             for key, given in state.items()
         }
 
     def begun(
         self,
-        layer: Layer,
+        stack: Stack,
         lead: tuple[int, int],
-        arrays: Sequence[Tensor],
+        arrays: Tensors,
         state: Mapping[str, Tensor],
     ) -> Mapping[str, Tensor]:
         """The states given, but as a fresh sequence has them where one begins at the first step."""
         if self.anew is None or not state or torch.compiler.is_compiling():  # a node does it
             return state
-        fresh = started(layer, lead[1], arrays, state)
-        found = {}
-        for key, given in state.items():
-            rows = self.anew[0].reshape(-1, *[1] * (given.dim() - 1))
-            found[key] = torch.where(rows, fresh.get(key, 0), given)
-        return found
+        return self.without(state, started(stack, lead[1], arrays, state))
 
 
 @dataclass(frozen=True)
@@ -153,4 +151,4 @@ def with_masks(layer: Layer, kind: Kind) -> Layer:
     """The layer that reads the masks of this kind too."""
     cell = masked(layer.cell, (), lengths=kind[0], resets=kind[1])
     read = [name for name in MASKS if name in cell.names("constant")]
-    return Layer(cell, layer.sizes, (*layer.names, *read), layer.states, layer.remat)
+    return replace(layer, cell=cell, names=(*layer.names, *read))

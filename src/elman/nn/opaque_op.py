@@ -52,14 +52,13 @@ def _run(
     if ends is not None or anew is not None:
         seen = None if ends is None else check_lengths(ends, lead, True)
         masks = Masks(lead[0], ends, anew, seen)
-    layer = stack.layers[0]
-    if len(stack.layers) == 1 and (layer.cell.initial or masks is not None):
+    if len(stack.layers) == 1 and (stack.layers[0].cell.initial or masks is not None):
         arrays = given[: stack.first_state]
         pairs = zip(stack.states, given[stack.first_state :], strict=True)
-        own: Any = {key: tensor[0] for key, tensor in pairs if tensor is not None}
+        own: Any = {key: tensor for key, tensor in pairs if tensor is not None}
         if masks is not None:
-            own = masks.begun(layer, lead, arrays, own)  # type: ignore[arg-type]
-        given = with_states(layer, lead, arrays, own)  # type: ignore[arg-type]
+            own = masks.begun(stack, lead, arrays, own)
+        given = with_states(stack, lead, arrays, own)
     if masks is None:
         outputs, finals = run_stack(stack, lead, given)
     else:

@@ -35,6 +35,21 @@ class Rung:
     chance: Layer | None  # while training, where something is random
     weights: Mapping[str, str]  # the layer's names of parameters and constants
 
+    @property
+    def suffix(self) -> str:
+        """What the names of the weights end with."""
+        return f"_l{self.number}{'_reverse' if self.is_reverse else ''}"
+
+    def on(self, merged: Mapping[str, tuple[str, ...]]) -> Rung:
+        """The same on tensors of which each holds several weights, row upon row."""
+        average = replace(self.average, merged=merged)
+        chance = None if self.chance is None else replace(self.chance, merged=merged)
+        weights = {
+            name: self.weights.get(name, name + self.suffix)
+            for name in average.tensors[len(self.cell.inputs) :]
+        }
+        return replace(self, average=average, chance=chance, weights=weights)
+
     def tail(self, state: str) -> tuple[int, ...] | None:
         """What stands behind the batch in a state's shape; None where it has none."""
         if state not in self.cell.states:
@@ -160,13 +175,13 @@ class Climb:
             layer, like = rung.chance, self._like(rung, inputs)
             inputs |= drawn.words(before, self.seeds[number], self.lead, like)
         weights = rung.weights
-        arrays = [inputs[n] if n in inputs else self.array(weights[n]) for n in layer.names]
+        arrays = [inputs[n] if n in inputs else self.array(weights[n]) for n in layer.tensors]
         own: State = {name: before[name] for name in layer.states if name in before}
         if masks is not None:
-            own = masks.begun(layer, self.lead, arrays, own)
-        given = with_states(layer, self.lead, arrays, own)
+            own = masks.begun(layer.stack, self.lead, arrays, own)
+        given = with_states(layer.stack, self.lead, arrays, own)
         outputs, finals = self.kernels(layer.stack, self.lead, given, masks)
-        after = {key: each[0] for key, each in zip(layer.states, finals, strict=True)}
+        after = dict(zip(layer.states, finals, strict=True))
         if self.seeds is not None:
             seed, like = self.seeds[number], self._like(rung, inputs)
             after |= drawn.after(self.remembered, before, seed, self.lead, like)

@@ -144,10 +144,14 @@ class States:
             )
 
     def rows(self, checked: Mapping[str, Any]) -> Rows:
-        """The states, (B, size) for every direction of every layer."""
+        """The states, (1, B, size) for every direction of every layer."""
         found: Rows = [{} for _ in range(self.layers * self.directions)]
         for name, given in checked.items():
-            each = given if isinstance(given, torch.Tensor) else _unbound(given, self.directions)
+            each = (
+                _each(given)
+                if isinstance(given, torch.Tensor)
+                else _unbound(given, self.directions)
+            )
             for row, tensor in zip(found, each, strict=True):
                 if tensor is not None:
                     row[name] = tensor
@@ -158,12 +162,12 @@ class States:
         found: dict[str, Any] = {}
         for name in dict.fromkeys(name for row in rows for name in row):
             if self.is_whole(name):
-                found[name] = torch.stack([row[name] for row in rows])
+                found[name] = _whole([row[name] for row in rows])
                 continue
             own = [rows[k : k + self.directions] for k in range(0, len(rows), self.directions)]
             like = next(row[name] for row in rows if name in row)
             found[name] = tuple(
-                torch.stack([row[name] for row in layer]) if name in layer[0] else self._none(like)
+                _whole([row[name] for row in layer]) if name in layer[0] else self._none(like)
                 for layer in own
             )
         return found
@@ -172,7 +176,7 @@ class States:
         """The state of a layer that has none."""
         if not torch._C._are_functorch_transforms_active():
             return None
-        return like.new_empty((self.directions, like.shape[0], 0))
+        return like.new_empty((self.directions, like.shape[1], 0))
 
 
 def without_batch(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,5 +193,14 @@ def _unbound(layers: Sequence[Tensor | None], directions: int) -> list[Tensor | 
     """A tensor for each direction of each layer."""
     found: list[Tensor | None] = []
     for layer in layers:
-        found += [None] * directions if layer is None else layer.unbind(0)
+        found += [None] * directions if layer is None else _each(layer)
     return found
+
+
+def _each(whole: Tensor) -> Sequence[Tensor]:
+    """A tensor (1, ...) of each of several."""
+    return whole.split(1) if len(whole) > 1 else (whole,)
+
+
+def _whole(each: Sequence[Tensor]) -> Tensor:
+    return torch.cat(each) if len(each) > 1 else each[0]  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -20,7 +20,7 @@ from elman.nn.refused import diagnosed, in_torchs_words, torchs_own
 from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Variational, Zoneout
 from elman.nn.torch_own import module_node
-from elman.nn.torch_stacks import KINDS, STACKED, WEIGHTS, equations
+from elman.nn.torch_stacks import KINDS, TorchLayer, equations
 
 Named: TypeAlias = Mapping[str, Any]
 
@@ -31,8 +31,13 @@ class Within(Recurrent):
     """The equations of a layer of torch's, on weights that are given with each call."""
 
     given: Named
-    rows: Mapping[str, list[str]]  # of each weight of torch's, what its rows are called here
     norms: Sequence[torch.nn.Module] = ()
+
+    def merge(self, tensors: Mapping[str, tuple[str, ...]]) -> None:
+        """Have the weights of a layer as rows of these tensors."""
+        self._rungs = [rung.on(tensors) for rung in self._rungs]
+        self._weights = [name for rung in self._rungs for name in rung.weights.values()]
+        self._stack = self._in_one()
 
     def on(self, weights: Named, norms: Sequence[torch.nn.Module], training: bool) -> Within:
         """The same on these weights."""
@@ -66,6 +71,7 @@ class WithOptions(torch.nn.RNNBase):
 
     hidden_size: Any  # a number, or one for each layer
     _within: Within | None = None
+    _described: Callable[[], TorchLayer]
     is_more = False  # whether torch's own layer computes something else
     return_states: Sequence[str] = ()
     learn_initial_state = residual = layer_norm = skip_input = False
@@ -163,7 +169,7 @@ class WithOptions(torch.nn.RNNBase):
             dtype=torch.float64,
             **is_more,
         )
-        made.rows = self._places()
+        made.merge(self._described().merged)
         made._keep_constants({}, "cpu", torch.float64)  # which have numbers, unlike the weights
         self.__dict__["_within"] = made  # no module of this one: it has no weights
         return made
@@ -171,25 +177,14 @@ class WithOptions(torch.nn.RNNBase):
     def _adopt(self, within: Within) -> None:
         """The weights that torch's layer has not: learned initial states, and normalisations."""
         like: Tensor = getattr(self, self._flat_weights_names[0])
-        own = {name for names in self._places().values() for name in names}
-        for name, parameter in within._parameters.items():
-            if parameter is not None and name not in own:
+        for name in within._weights:
+            parameter = within._parameters.get(name)
+            if parameter is not None:
                 self.register_parameter(name, torch.nn.Parameter(like.new_zeros(parameter.shape)))
         for name, norm in within._modules.items():
             assert isinstance(norm, torch.nn.LayerNorm)
             made = torch.nn.LayerNorm(norm.normalized_shape, device=like.device, dtype=like.dtype)
             self.add_module(name, made)
-
-    def _places(self) -> dict[str, list[str]]:
-        """Of each weight of torch's, what its rows are called in the equations."""
-        gates = KINDS[self.mode][1]
-        letters = dict(zip(STACKED, WEIGHTS, strict=True))
-        found = {}
-        for name in self._flat_weights_names:
-            kind, _, layer = name.partition("_l")
-            rows = [letters[kind] + gate for gate in gates] if kind in letters else ["W_hr"]
-            found[name] = [f"{row}_l{layer}" for row in rows]
-        return found
 
     def _now(self) -> Within:
         """The layer as a `Recurrent` on the weights of now."""
@@ -204,11 +199,9 @@ class WithOptions(torch.nn.RNNBase):
 
     def _on(self, named: Named) -> Within:
         """The layer as a `Recurrent` on these weights."""
-        weights, within = dict(named), self._within
+        within = self._within
         assert within is not None
-        for name, rows in within.rows.items():
-            weights |= zip(rows, weights.pop(name).chunk(len(rows)), strict=True)
-        return within.on(weights, self._norms(), self.training)
+        return within.on(named, self._norms(), self.training)
 
     def _on_frozen(self, named: Named) -> Within:
         """The same, whose own calls pack these weights once."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from elman.cell import Cell, published
 from elman.library import cells
-from elman.nn.layers import Layer, Place, Stack
+from elman.nn.layers import Layer, Stack, stacked
 
 # torch's name of a kind: the cell of its equations, the gates as torch stacks them, the states
 KINDS = {
@@ -18,8 +17,9 @@ KINDS = {
     "GRU": ("gru_reset_after", "rzn", ("h",)),
     "LSTM": ("lstm_torch", "ifgo", ("h", "c")),
 }
-STACKED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # torch's weights, gate below gate
-WEIGHTS = ("W_i", "W_h", "b_i", "b_h")  # the same in the equations, where a gate's letter follows
+# torch's name of a weight: what its rows are called here, before a gate's letter
+WEIGHTS = {"weight_ih": "W_i", "weight_hh": "W_h", "bias_ih": "b_i", "bias_hh": "b_h"}
+STACKED = (*WEIGHTS,)  # gate below gate
 
 
 @functools.cache
@@ -57,11 +57,6 @@ class TorchLayer:
     directions: int = 1
 
     @property
-    def weights(self) -> int:
-        """How many weights a layer has in each direction."""
-        return (4 if self.bias else 2) + bool(self.proj_size)
-
-    @property
     def apart(self) -> bool:
         """Whether what torch's layer gives in training may be changed in place."""
         return self.kind != "LSTM" or bool(self.proj_size)
@@ -71,6 +66,14 @@ class TorchLayer:
         """The sizes of the states."""
         return state_sizes(self.kind, self.hidden_size, self.proj_size)
 
+    @property
+    def merged(self) -> dict[str, tuple[str, ...]]:
+        """The tensors of a layer in torch's order, and what their rows are called here."""
+        _, gates, _ = KINDS[self.kind]
+        letters = WEIGHTS.items() if self.bias else (*WEIGHTS.items(),)[:2]
+        found = {name: tuple(letter + gate for gate in gates) for name, letter in letters}
+        return found | ({"weight_hr": ("W_hr",)} if self.proj_size else {})
+
     def layer(self, k: int, remat: int | None) -> Layer:
         """Layer `k` of one direction."""
         cell = equations(self.kind, self.bias, bool(self.proj_size)).typed.cell
@@ -78,42 +81,25 @@ class TorchLayer:
         below = self.tails[0] * self.directions if k else self.input_size
         sizes = {"input": below, "hidden": self.tails[0]}
         sizes |= {"cell": self.hidden_size} if self.proj_size else {}
-        return Layer(cell, sizes, ("x", *self.places(0)), states, remat)
-
-    def places(self, first: int) -> Mapping[str, Place]:
-        """Where the weights of a layer lie, of which torch's first is the tensor `first`."""
-        letters, gates = WEIGHTS if self.bias else WEIGHTS[:2], KINDS[self.kind][1]
-        own = {
-            letter + gate: Place(first + j, row * self.hidden_size)
-            for j, letter in enumerate(letters)
-            for row, gate in enumerate(gates)
-        }
-        return own | ({"W_hr": Place(first + len(letters))} if self.proj_size else {})
+        names = (name for names in self.merged.values() for name in names)
+        return Layer(cell, sizes, ("x", *names), states, remat, self.merged)
 
 
 @functools.lru_cache(maxsize=64)
 def stack_of(torch_layer: TorchLayer, remat: int | None = None) -> Stack:
     """Layers of one direction: their tensors are x, the weights in torch's order, the states."""
-    layers, places = [], []
-    for k in range(torch_layer.num_layers):
-        own = torch_layer.places(1 + k * torch_layer.weights)
-        layers.append(torch_layer.layer(k, remat))
-        places.append(own if k else {"x": Place(0), **own})
-    count = 1 + torch_layer.num_layers * torch_layer.weights + len(torch_layer.tails)
-    return Stack(tuple(layers), tuple(places), count, "x", torch_layer.apart)
+    layers = [torch_layer.layer(k, remat) for k in range(torch_layer.num_layers)]
+    return stacked(layers, ("x",), "x", torch_layer.apart)
 
 
 @functools.lru_cache(maxsize=64)
 def stacks_of(torch_layer: TorchLayer, remat: int | None = None) -> tuple[Stack, ...]:
     """One stack for each layer and direction; none is another, for each has packed weights."""
-    count = 1 + torch_layer.weights + len(torch_layer.tails)
-    places = {"x": Place(0), **torch_layer.places(1)}
-    apart = (
-        torch_layer.apart and torch_layer.directions == 1
-    )  # of two directions a third tensor is made
+    # of two directions a third tensor is made
+    apart = torch_layer.apart and torch_layer.directions == 1
     last = torch_layer.num_layers - 1
     return tuple(
-        Stack((torch_layer.layer(k, remat),), (places,), count, "x", apart and k == last)
+        stacked([torch_layer.layer(k, remat)], ("x",), "x", apart and k == last)
         for k in range(torch_layer.num_layers)
         for _ in range(torch_layer.directions)
     )

@@ -14,7 +14,7 @@ from elman.ir.sizes import names, number
 from elman.nn.given import as_cell
 from elman.nn.recurrent import Recurrent
 from elman.nn.stack import size_of_main
-from elman.nn.torch_stacks import KINDS, STACKED, WEIGHTS, equations
+from elman.nn.torch_stacks import KINDS, WEIGHTS, equations
 from elman.passes.roles import Role, kinds_of, roles_of
 
 LAYERS = (Recurrent, torch.nn.RNNBase, torch.nn.RNNCellBase)
@@ -169,7 +169,7 @@ def _stacked(layer: torch.nn.Module) -> Iterator[Part]:
     _, gates, _ = KINDS[kind]
     found = roles_of(equations(kind, True).typed.cell)
     for place in places:
-        for letter, stacked in zip(WEIGHTS, STACKED, strict=True):
+        for stacked, letter in WEIGHTS.items():
             weight = getattr(layer, stacked + place, None)
             if weight is None:
                 continue
