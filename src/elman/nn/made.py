@@ -97,6 +97,7 @@ class RecurrentParts(CanFreeze):
             for d in range(directions)
         ]
         self._weights = [name for rung in self._rungs for name in rung.weights.values()]
+        self._is_random = any(rung.chance is not None for rung in self._rungs)
         self.main = self._rungs[0].main
         self._form = Form.of(cells, planned)
         tails = {

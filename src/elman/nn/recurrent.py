@@ -192,8 +192,7 @@ class Recurrent(RecurrentParts):
             masks = marks.checked(lead, batched, batch_first, self._like(inputs).device)
             if self.residual or self.layer_norm or self.skip_input:
                 inputs = masks.cleared(inputs, self.main or "")
-        is_drawn = self.training and bool(self._states.remembered)
-        if not is_drawn and self._is_simple():
+        if not (self.training and self._is_random) and self._is_simple():
             outputs, after = self._at_once(inputs, before, lead, masks)
             seen = [outputs]
         else:
@@ -235,7 +234,7 @@ class Recurrent(RecurrentParts):
     ) -> tuple[Outputs, State, list[Outputs]]:
         """Layer by layer, each direction in a call of its own."""
         rows, seeds = self._states.rows(before), None
-        if self.training and self._states.remembered:
+        if self.training and self._is_random:
             seeds = drawn.seeds(rows, is_step)
         x, others = inputs.get(self.main or ""), dict(inputs)
         others.pop(self.main or "", None)
@@ -344,7 +343,7 @@ class Recurrent(RecurrentParts):
             yield f"{count} calls, one for each {each}"
         if any(rung.average.cell.initial for rung in self._rungs):
             yield "the states before the first step: by torch"
-        if any(rung.chance is not None for rung in self._rungs):
+        if self._is_random:
             yield "what is random: drawn while training, its mean in evaluation"
         yield from remat_facts(self.remat)
 

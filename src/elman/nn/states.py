@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -29,10 +30,18 @@ class States:
     layers: int
     directions: int
 
+    def __post_init__(self) -> None:
+        _ = self.parted  # found here, as torch.compile cannot look into a cached property
+
+    @cached_property
+    def parted(self) -> frozenset[str]:
+        """The states that have a tensor for each layer."""
+        each = self.tails.items()
+        return frozenset(name for name, tails in each if None in tails or len({*tails}) != 1)
+
     def is_whole(self, name: str) -> bool:
         """Whether one tensor holds a state of all layers."""
-        found = self.tails.get(name, ((),))
-        return None not in found and len(set(found)) == 1
+        return name not in self.parted
 
     def shape(self, name: str, batch: tuple[int, ...], layer: int | None = None) -> Shape:
         """That of a state of all layers, or of one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
@@ -34,10 +35,20 @@ class Within(Recurrent):
     norms: Sequence[torch.nn.Module] = ()
 
     def merge(self, tensors: Mapping[str, tuple[str, ...]]) -> None:
-        """Have the weights of a layer as rows of these tensors."""
+        """Have the weights of a layer as rows of these tensors, and its states as torch's are.
+
+        Those have no place for what was drawn; `remembering` has.
+        """
         self._rungs = [rung.on(tensors) for rung in self._rungs]
         self._weights = [name for rung in self._rungs for name in rung.weights.values()]
         self._stack = self._in_one()
+        self._drawn, self._states = self._states, replace(self._states, remembered=())
+
+    def remembering(self) -> Within:
+        """The same, whose states remember what their sequence draws."""
+        found = object.__new__(Within)
+        found.__dict__.update({**self.__dict__, "_states": self._drawn})
+        return found
 
     def on(self, weights: Named, norms: Sequence[torch.nn.Module], training: bool) -> Within:
         """The same on these weights."""
@@ -193,9 +204,9 @@ class WithOptions(torch.nn.RNNBase):
 
     def _named(self) -> dict[str, Tensor]:
         """All weights by their names: torch's, then those that torch's layer has not."""
-        flat = self._flat_weights_names
-        others = (name for name in self._parameters if name not in flat)
-        return {name: getattr(self, name) for name in (*flat, *others)}
+        known, flat = self._parameters, self._flat_weights_names
+        found = {name: known[name] if name in known else getattr(self, name) for name in flat}
+        return found if len(known) == len(found) else {**found, **known}
 
     def _on(self, named: Named) -> Within:
         """The layer as a `Recurrent` on these weights."""
@@ -245,7 +256,8 @@ class WithOptions(torch.nn.RNNBase):
         self, x: Tensor, state: dict[str, Any] | None
     ) -> tuple[Tensor, dict[str, Any]]:
         """A step (B, input_size) with states by name, which remember what the sequence draws."""
-        output, after, *_ = self._now()._run(x[None], state, {}, False, Marks(is_step=True))
+        within = self._now().remembering()
+        output, after, *_ = within._run(x[None], state, {}, False, Marks(is_step=True))
         return output[0], after
 
     def by_name(self, state: Any) -> Any:
