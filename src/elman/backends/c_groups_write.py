@@ -59,6 +59,7 @@ class Scope:
     homes: Mapping[Node, Home]
     stores: Mapping[Node, tuple[Store, ...]]
     packs: Mapping[tuple[Node, ...], str]  # products side by side -> field of their matrices
+    sources: Mapping[tuple[Node, ...], str]  # the same -> these where the caller has them
     labels: Mapping[Node, str]
     comments: Mapping[str, str]
     pairs: Mapping[str, str]  # field of what is multiplied -> that of its rows in bfloat16
@@ -207,16 +208,26 @@ def _walk(scope: Scope) -> dict[str, str]:
 
 def _product_lines(k: int, bundle: Bundle, scope: Scope) -> list[str]:
     """The products of a bundle, side by side into one tile."""
-    count = len(bundle.sums)
+    count, number = len(bundle.sums), len(bundle.vectors)
     terms = ", ".join(
         _term(vector, scope.packs[bundle.matrices(j)], count, scope)
         for j, vector in enumerate(bundle.vectors)
     )
-    return [
+    tile = f"tile{k}, UNITS * {count} * LANES"
+    packed = f"product({tile}, {scope.rows}, vectors(width) * {count}, terms{k}, {number});"
+    found = [
         f"real tile{k}[ROWS * UNITS * {count} * LANES] __attribute__((aligned(64)));",
         f"struct term terms{k}[] = {{{terms}}};",
-        f"product(tile{k}, UNITS * {count} * LANES, {scope.rows}, vectors(width) * {count}, "
-        f"terms{k}, {len(bundle.vectors)});",
+    ]
+    if not scope.sources:
+        return [*found, packed]
+    sources = ", ".join(scope.sources[bundle.matrices(j)] for j in range(number))
+    return [
+        *found,
+        "if (my->direct) {",
+        f"  const struct matrix from[] = {{{sources}}};",
+        f"  direct({tile}, m, unit, width, terms{k}, {number}, from, {count});",
+        f"}} else {packed}",
     ]
 
 

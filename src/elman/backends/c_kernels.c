@@ -1,5 +1,6 @@
 /* ---- tiles: M rows by NV vectors of sums, in registers ------------------------------------------------------ */
 #define UNROLLED _Pragma("GCC unroll 8")
+#define UNROLLED_LANES _Pragma("GCC unroll 16")
 /* gcc loads the numbers of all rows first: where 16 registers are nearly full of sums, these then go to memory */
 #define ROW_BY_ROW(SUMS) \
   if (BYTES == 32 && (SUMS) > 8) __asm__ volatile("" : : : "memory")
@@ -245,6 +246,53 @@ INLINE void store_past(real *to, vec v) { *(vec *)to = v; }
 INLINE int goes_past(const real *to, long size) { return to && size < 0; }
 INLINE void written(int past) { (void)past; }
 #endif
+#if WEIGHT_BYTES != 2
+/* ---- products with weights that are not packed ------------------------------------------------------------ */
+/* for `lanes` units the sum over k, whose entries lie side by side */
+static vec along(const real *a, const real *w, long step, long k, long lanes) {
+  vec s[LANES] = {};
+  long j = 0;
+  if (lanes == LANES)
+    for (; j + LANES <= k; j += LANES) {
+      const vec x = *(const vec *)(a + j);
+      UNROLLED_LANES for (long l = 0; l < LANES; l++) s[l] += x * *(const vec *)(w + l * step + j);
+    }
+  for (; j < k; j += LANES) {
+    const long there = least(LANES, k - j);
+    const vec x = load(a + j, there);
+    for (long l = 0; l < lanes; l++) s[l] += x * load(w + l * step + j, there);
+  }
+  transpose(s);
+  for (long n = LANES / 2; n; n /= 2)
+    for (long l = 0; l < n; l++) s[l] += s[l + n];
+  return s[0];
+}
+/* the same where the units lie side by side */
+static vec across(const real *a, const real *w, long step, long k, long lanes) {
+  vec s[4] = {};
+  long j = 0;
+  for (; j + 4 <= k; j += 4)
+    UNROLLED for (long q = 0; q < 4; q++) s[q] += all(a[j + q]) * load(w + (j + q) * step, lanes);
+  for (; j < k; j++) s[0] += all(a[j]) * load(w + j * step, lanes);
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+void direct(real *tile, long ld, long m, long unit, long width, const struct term *terms, int count,
+            const struct matrix *from, int each) {
+  for (long v = 0; v < width; v += LANES, unit += LANES)
+    for (int i = 0; i < each; i++, tile += LANES)
+      for (long r = 0; r < m; r++) {
+        const long lanes = least(LANES, width - v);
+        vec sum = {};
+        for (int j = 0; j < count; j++) {
+          const struct matrix at = from[j * each + i];
+          const real *const a = terms[j].a + r * terms[j].step_m, *const w = at.w + unit * at.step_n;
+          sum += at.step_k == 1 ? along(a, w, at.step_n, terms[j].k, lanes) : across(a, w, at.step_k, terms[j].k, lanes);
+        }
+        *(vec *)(tile + r * ld) = sum;
+      }
+}
+#endif
+
 /* rows j to j + LANES of a panel's column of vectors, of which `count` are there */
 static void put(real *to, long wide, long j, const vec *rows, long count, int past) {
 #if WEIGHT_BYTES == 2

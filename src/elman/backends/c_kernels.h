@@ -60,6 +60,18 @@ struct term { /* sum over k of a[m * step_m + k * step_k] * b[k, :] */
 /* tile[m * ld + n] for m rows and the first `wide` vectors of the terms' panels: all terms added up, in an order that
    does not depend on m, but where it is 0: one row, quickly */
 SHARED void product(real *tile, long ld, long m, long wide, struct term *terms, int count);
+#if WEIGHT_BYTES != 2
+/* whether a call packs no weights: that takes as long as to read them for some rows, of which each has to add up lanes */
+INLINE int is_direct(long rows, long weights, long few) { return rows <= few && rows * 32768 <= weights; }
+/* a matrix as the caller has it: entry (unit, k) is w[unit * step_n + k * step_k], one of the steps is 1 */
+struct matrix {
+  const real *w;
+  long step_n, step_k;
+};
+/* the same for `width` units from `unit` on, not of packed weights but of `each` matrices for every term */
+SHARED void direct(real *tile, long ld, long m, long unit, long width, const struct term *terms, int count,
+                   const struct matrix *from, int each);
+#endif
 /* unit vector u of matrix i of `count`: entry (unit, k) is w[unit * step_n + k * step_k] */
 SHARED void pack(real *to, const real *w, long i, long count, long u, long n, long k, long step_n, long step_k);
 INLINE long packed_size(long count, long n, long k) { return vectors(n) * count * LANES * depth(k); }

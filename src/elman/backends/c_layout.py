@@ -14,6 +14,8 @@ from elman.ir import Node, Plan, Shape, Value, topological
 from elman.ir.sizes import names as size_names
 from elman.passes.randomness import WORDS
 
+LONGS = ("T", "B", "block", "frozen", "direct", "settled")  # of a plan's struct
+
 
 def size_text(size: str) -> str:
     """A size as C: my->n_hidden."""
@@ -144,9 +146,7 @@ class Layout:
         if is_half:
             products = [n for n in _nodes(plan) if is_product(n)]
             self.multiplied = {n.args[1] for n in products if n.args[1].over == "tb"}
-        self.fields = Namer(
-            "T", "B", "block", "frozen", "settled", "panel", *(f"n_{size}" for size in self.sizes)
-        )
+        self.fields = Namer(*LONGS, "panel", *(f"n_{size}" for size in self.sizes))
         self.absent: set[str] = set()  # what has memory only where the caller gives an array
         self.halves: dict[str, str] = {}  # what is given in bfloat16 -> the field that says where
         self.public: dict[str, list[str]] = {}
@@ -238,9 +238,8 @@ class Layout:
         """The field that points to a field's memory for one block of time."""
         return self.fields(("block", name), f"{name}_block")
 
-    def pack(self, products: tuple[Node, ...]) -> str:
-        """The field of the matrices of these products, packed side by side."""
-        packed = tuple(_packed(n) for n in products)
+    def pack(self, packed: tuple[Packed, ...]) -> str:
+        """The field of these matrices, packed side by side."""
         if packed not in self.packs:
             leaves = [p.matrix if p.matrix.op == "leaf" else p.matrix.args[0] for p in packed]
             words = [leaf.attr.name for leaf in leaves][:4]
@@ -277,9 +276,7 @@ class Layout:
     def struct(self) -> str:
         """The struct of a plan, once everything is placed."""
         extra = [name for name in self.memory if name not in self.pointers]
-        longs = ", ".join(
-            ["T", "B", "block", "frozen", "settled", *(f"n_{size}" for size in self.sizes)]
-        )
+        longs = ", ".join([*LONGS, *(f"n_{size}" for size in self.sizes)])
         reals = [*self.pointers, *extra, *self.packs.values(), "panel"]
         reals += [self.block(name) for name, memory in self.memory.items() if memory.in_blocks]
         body = "".join(f"  real *{name};\n" for name in reals)
@@ -289,7 +286,8 @@ class Layout:
         return f"struct {self.prefix} {{\n  long {longs};\n{body}}};\n"
 
 
-def _packed(product: Node) -> Packed:
+def packed_of(product: Node) -> Packed:
+    """The matrix of a product."""
     read = matrix_of(product.attr)
     assert read is not None
     return Packed(product.args[0], *read)

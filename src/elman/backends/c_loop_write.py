@@ -189,8 +189,7 @@ def _pack(layout: Layout) -> str:
     for side_by_side, name in layout.packs.items():
         for i, packed in enumerate(side_by_side):
             n, k = packed.sizes
-            source, row, is_half = _source(layout, packed)
-            steps = f"1, {row}" if packed.transposed else f"{row}, 1"
+            source, steps, is_half = matrix_source(layout, packed)
             function = "pack_half" if is_half else "pack"
             lines.append(
                 f"for (long u = 0; u < vectors({n}); u++) if (task++ % threads == id) "
@@ -199,17 +198,17 @@ def _pack(layout: Layout) -> str:
     return _tasks(layout, "pack", lines)
 
 
-def _source(layout: Layout, packed: Packed) -> tuple[str, str, bool]:
-    """Where a matrix begins, the length of its rows in memory, and whether it is in bfloat16."""
+def matrix_source(layout: Layout, packed: Packed) -> tuple[str, str, bool]:
+    """Where a matrix begins, its steps of units and of entries, and whether it is in bfloat16."""
     matrix = packed.matrix
     field = layout.homes[matrix if matrix.op == "leaf" else matrix.args[0]].field
     given, is_half = f"my->{layout.given(field)}", field in layout.halves
-    if matrix.op == "leaf":
-        return given, packed.columns, is_half
-    axis, start, _ = matrix.attr
-    columns = size_text((matrix.args[0].shape or ())[1])
-    offset = size_text(start) if axis == 1 else f"{size_text(start)} * {columns}"
-    return f"{given} + {offset}", columns, is_half
+    columns = packed.columns
+    if matrix.op != "leaf":
+        axis, start, _ = matrix.attr
+        columns = size_text((matrix.args[0].shape or ())[1])
+        given += " + " + (size_text(start) if axis == 1 else f"{size_text(start)} * {columns}")
+    return given, f"1, {columns}" if packed.transposed else f"{columns}, 1", is_half
 
 
 # ---- time ----
@@ -223,7 +222,7 @@ static void {p}_run(const void *shared, struct team *team, int id, int mode) {{
 {zero}    if (!my->settled) {p}_invariant_(my, run_of_rows(0, 1));
   }}
   barrier(team);
-  if (!my->frozen) {{
+  if (!my->frozen{direct}) {{
     {p}_pack_(my, 0, 0, id, threads);
     barrier(team);
   }}
@@ -298,6 +297,7 @@ def _run(layout: Layout, scan: str, fewer: bool) -> str:
         scan=scan.format(p=layout.prefix, step="t1 - 1 - s" if reverse else "t0 + s"),
         zero=_lines(zero, 4),
         totals=_lines(totals, 4),
+        direct="" if layout.is_half else " && !my->direct",
         fewer=_lines(shared if fewer else [], 4),
         end=_lines([*([finish] if layout.plan.final else []), *narrow_whole(layout)], 2),
         place=_lines(place, 4),
@@ -379,9 +379,9 @@ void {p}(
   {p}_start(my, T, B, sizes, arrays);
   const int seen = {seen}; /* the caller wants what no step changes */
   const long values = {p}_layout(my, scratch, threads);
-  {p}_weights(my, packed ? packed : scratch + values);
+  const long weights = {p}_weights(my, packed ? packed : scratch + values);
   my->frozen = packed != NULL;
-  my->settled = packed && !seen;
+{direct}  my->settled = packed && !seen;
   const double all = {all}; /* multiply-adds of one row of one step, and those within the step */
   const double step = {step};
   const struct cost cost = {{all, step, ({bytes}) * WEIGHT_BYTES, {pieces}, {levels}}};
@@ -401,6 +401,7 @@ def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
     scan = next(stage for stage in stages if stage.name == "scan")
     values = [f"8.0 * ({shape_text(memory.shape)})" for memory in layout.memory.values()]
     products = [n for call in scan.calls for n in call.group.products]
+    few = 2 if layout.plan.reverse else 8  # rows: backward, units lie along memory, a step apart
     return ENTRY.format(
         p=layout.prefix,
         seen=" || ".join(f"my->{name} != NULL" for name in shown) or "0",
@@ -413,6 +414,12 @@ def _entry(layout: Layout, stages: list[Stage], levels: int | None) -> str:
         bytes=" + ".join(map(contract_cost, products if levels is not None else ())) or "0",
         pieces=functools.reduce("most({}, {})".format, [c.blocks for c in scan.calls] or ["1"]),
         levels=levels or 0,
+        direct=_lines(
+            []
+            if layout.is_half
+            else [f"my->direct = !packed && is_direct(T * B, weights, {few});"],
+            2,
+        ),
     )
 
 

@@ -13,8 +13,8 @@ from importlib.resources import files
 
 from elman.backends.c_contract_write import write_totals
 from elman.backends.c_groups_write import Scope, group_blocks, write_group
-from elman.backends.c_layout import Buffer, Home, Layout, Store
-from elman.backends.c_loop_write import Call, Stage, write_loop
+from elman.backends.c_layout import Buffer, Home, Layout, Store, packed_of
+from elman.backends.c_loop_write import Call, Stage, matrix_source, write_loop
 from elman.backends.c_names import Namer
 from elman.backends.groups import Group, arrange, bundles, stored
 from elman.backends.through_time import loop_of, scan_roots
@@ -96,6 +96,7 @@ class _Writer:
         self.labels = {v.node: v.name for v in reversed(plan.labels)}
         self.read = {name: {*topological(self._roots(name))} for name, _ in plan.stages()}
         self.packs: dict[tuple[Node, ...], str] = {}  # products side by side -> field
+        self.sources: dict[tuple[Node, ...], str] = {}  # the same, where they are not packed
         fixed = ("run", "layout", "start", "scratch", "pack_", "step_", "fewer_", "totals_")
         self.functions = Namer(*(f"{prefix}_{word}" for word in fixed))
 
@@ -154,7 +155,11 @@ class _Writer:
         for group in groups:
             for bundle in bundles(group, kept):
                 for products in map(bundle.matrices, range(len(bundle.vectors))):
-                    self.packs[products] = self.layout.pack(products)
+                    packed = tuple(map(packed_of, products))
+                    self.packs[products] = self.layout.pack(packed)
+                    if self.halves is None:
+                        found = [matrix_source(self.layout, each) for each in packed]
+                        self.sources[products] = ", ".join(f"{{{w}, {by}}}" for w, by, _ in found)
         frozen = {n: tuple(found) for n, found in stores.items()}
         whole_block = name != "scan" or self.loop.through_time
         scope = Scope(
@@ -165,6 +170,7 @@ class _Writer:
             homes,
             frozen,
             self.packs,
+            self.sources,
             self.labels,
             self.comments,
             self.layout.pairs,

@@ -17,7 +17,7 @@ from elman.nn.kernels import PLANS, StackKernels, addresses_of, kernels_of
 from elman.nn.layers import Lead, Stack, Tensor, Tensors, differentiated
 from elman.nn.opaque import is_derived
 from elman.nn.torch_own import DropIn, refusing, served
-from elman.nn.torch_stacks import KINDS, STACKED, TorchLayer, stack_of
+from elman.nn.torch_stacks import KINDS, STACKED, TorchLayer, is_unpacked, stack_of
 
 States: TypeAlias = tuple[Tensor, ...]
 
@@ -50,7 +50,7 @@ class _KernelCell(CanFreeze, DropIn, RNNCellBase):
         weights = self.hidden_size * (self.input_size + self.hidden_size) * len(KINDS[self.kind][1])
         if torch.is_grad_enabled():
             return rows >= 32 or weights <= max(35000, 8500 * rows)
-        return rows >= 16 or weights <= 8500 * rows
+        return rows >= 16 or weights <= 8500 * rows or is_unpacked(rows, weights)
 
     def _run(self, input: Any, hx: Sequence[Any] | None) -> States | None:
         """The states after the step; None where torch's own cell must serve, or refuse."""
@@ -261,8 +261,8 @@ class RNNCell(_KernelCell, torch.nn.RNNCell):
     >>> cell(torch.zeros(4, 3), h).shape
     torch.Size([4, 5])
 
-    One step for few sequences and many weights is quicker by torch's own, which serves then, and
-    on other devices and types; `freeze` packs the weights once, and the kernels serve again.
+    While training torch's own step is quicker, and often for few sequences; it serves then, and
+    on other devices and types. `freeze` packs the weights once, and the kernels serve again.
     """
 
     @property
@@ -271,9 +271,10 @@ class RNNCell(_KernelCell, torch.nn.RNNCell):
 
     def _gains(self, rows: int) -> bool:
         # torch's backward of two products and a tanh costs less than any operation of our own
+        weights = self.hidden_size * (self.input_size + self.hidden_size)
         if self._frozen is not None:
-            return rows >= 16 or self.hidden_size * (self.input_size + self.hidden_size) > 30000
-        return rows >= 16 and not torch.is_grad_enabled()
+            return rows >= 16 or weights > 30000
+        return not torch.is_grad_enabled() and (rows >= 16 or is_unpacked(rows, weights))
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """The state after the step, (B, hidden_size) or (hidden_size,)."""

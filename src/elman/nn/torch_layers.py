@@ -26,7 +26,7 @@ from elman.nn.recurrent import Recurrent
 from elman.nn.refused_making import OPTIONS
 from elman.nn.torch_options import Within, WithOptions
 from elman.nn.torch_own import DropIn, refusing, served
-from elman.nn.torch_stacks import TorchLayer, stack_of, stacks_of, state_sizes
+from elman.nn.torch_stacks import TorchLayer, is_unpacked, stack_of, stacks_of, state_sizes
 
 Tensor: TypeAlias = torch.Tensor
 Found: TypeAlias = tuple[Tensor, tuple[Tensor, ...]]
@@ -281,7 +281,7 @@ class _KernelLayer(CanFreeze, DropIn, WithOptions):
     def _gains(self, x: Tensor) -> bool:
         """Whether the kernels are quicker than torch's own, which needs no weights packed.
 
-        A single step of few rows takes it less time than to pack large weights (measured:
+        A single step of some rows takes it less time than to pack large weights (measured:
         benchmarks/bench_torch_cells.py); its LSTM packs them too.
         """
         if self.mode == "LSTM" or x.shape[0] > 1 or x.dtype is torch.bfloat16:
@@ -289,9 +289,11 @@ class _KernelLayer(CanFreeze, DropIn, WithOptions):
         if self._frozen is not None or is_transformed():
             return True
         gates = 3 if self.mode == "GRU" else 1
-        weights = gates * self.hidden_size * (self.input_size + self.hidden_size)
+        weights, rows = gates * self.hidden_size * (self.input_size + self.hidden_size), x.shape[1]
+        if not torch.is_grad_enabled() and is_unpacked(rows, weights):
+            return True
         is_plain = torch.is_grad_enabled() and gates == 1  # quick by torch's own operations
-        return weights <= x.shape[1] * (8000 if is_plain else 25000)
+        return bool(weights <= rows * (8000 if is_plain else 25000))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]

@@ -44,6 +44,11 @@ def state_sizes(kind: str, hidden_size: int, proj_size: int) -> tuple[int, ...]:
     return (proj_size or hidden_size, hidden_size)[: len(KINDS[kind][2])]
 
 
+def is_unpacked(rows: int, weights: int) -> bool:
+    """Whether a forward kernel reads the weights of a step where they lie: `is_direct` in C."""
+    return rows <= 8 and rows * 32768 <= weights
+
+
 @dataclass(frozen=True)
 class TorchLayer:
     """A layer of torch's: what its constructor is told that the shapes of the weights depend on."""
