@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch.nn.utils import rnn  # noqa: E402
 
 from elman import cells  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
@@ -253,6 +254,9 @@ def test_a_sequence_without_a_batch_goes_on_from_some_states():
         (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 4)), "E210", r"\(T, B, 3\)"),
         (lambda: Stacked(GRU(3, 5))(torch.zeros(2, 1, 3), lengths=[3]), "E428", "3"),
         (lambda: Stacked(GRU(3, 5))([[1.0]]), "E504", "no tensor"),
+        (lambda: Stacked(GRU(3, 5))(rnn.pack_sequence([X[:, 0]]), lengths=[2]), "E234", "lengths"),
+        (lambda: Stacked(GRU(4, 5))(rnn.pack_sequence([X[:, 0]])), "E210", "GRU|Stacked"),
+        (lambda: Bidirectional(GRU(3, 5), merge="summ"), "E413", "Did you mean 'sum'"),
         (lambda: Stacked(GRU(3, 5))(X, torch.zeros(1, 1, 5)), "E213", "a tuple of 1"),
         (lambda: Stacked(GRU(3, 5))(X, (None, None)), "E213", "is tuple of 2"),
         (lambda: Bidirectional(GRU(3, 5))(X, {"h": None}), "E213", "of Bidirectional is dict"),

@@ -27,6 +27,12 @@ def made(how, **more):
     return Pool(how, H if how == "attention" else None, **more).double()
 
 
+def test_weights_are_made_in_a_dtype_and_on_a_device():
+    where = {"device": "meta", "dtype": torch.float64}
+    for module in (Pool("attention", H, **where), ReadOut(H, 2, input_size=3, **where)):
+        assert {(p.device.type, p.dtype) for p in module.parameters()} == {("meta", torch.float64)}
+
+
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("is_mask", [False, True])
 def test_a_padded_batch_is_each_sequence_alone(how, is_mask):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -73,32 +74,24 @@ class Bidirectional(Composed):
         super().__init__()
         if merge not in MERGED:
             rule = f"It is {', '.join(MERGED)}."
-            raise NameProblem("E413", f"merge={merge!r}", rule=rule)
+            fix = nearest(str(merge), MERGED) or 'Pass merge="concat".'
+            raise NameProblem("E413", f"merge={merge!r}", rule=rule, fix=fix)
         both = [layer, _another(layer) if backward is None else backward]
         self.batch_first, self.input_size = _order(both), layer.input_size
         if both[1].input_size != self.input_size:
             headline = f"one layer reads {self.input_size} numbers, the other {both[1].input_size}"
-            raise ShapeProblem("E218", headline, rule="Both directions read the same input.")
+            rule = "Both directions read the same input."
+            fix = f"Make both with input_size={self.input_size}."
+            raise ShapeProblem("E218", headline, rule=rule, fix=fix)
         sizes = [kind_of(each).size(each) for each in both]
         if merge != "concat" and sizes[0] != sizes[1]:
             headline = f"merge={merge!r} of outputs of {sizes[0]} and {sizes[1]}"
             raise ShapeProblem("E218", headline, fix='Pass merge="concat".')
         self.layers, self.merge, self.read_out = torch.nn.ModuleList(both), merge, read_out
         joined = sum(sizes) if merge == "concat" else sizes[0]
-        if read_out is not None and not isinstance(read_out, ReadOut):
-            headline = f"read_out is {type(read_out).__name__}, no ReadOut"
-            fix = f"Pass elman.nn.ReadOut({joined}, ...), or put the module behind the layer."
-            raise ShapeProblem("E218", headline, fix=fix)
-        if read_out is not None and (
-            read_out.hidden_size != joined or read_out.input_size not in (0, self.input_size)
-        ):
-            raise ShapeProblem(
-                "E218",
-                f"the read-out reads {read_out.hidden_size} and {read_out.input_size}, and there "
-                f"are {joined} of both directions and {self.input_size} of the input",
-                fix=f"Pass ReadOut({joined}, ..., input_size={self.input_size}).",
-            )
-        self.output_size = joined if read_out is None else read_out.linear.out_features
+        if read_out is not None:
+            _check_read_out(read_out, joined, self.input_size)
+        self.output_size = joined if read_out is None else read_out.output_size
 
     def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
         """Output (T, B, output_size), and the states of both."""
@@ -164,33 +157,20 @@ class Stacked(Composed):
 
     def drive(self, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
         """Output (T, B, output_size), and the states of all layers."""
+        _check_inputs(self.layers, inputs)
         x = _masks(x, lengths).cleared({"x": x}, "x")["x"]
-        states = states_of(self, state)
-        named = [_own(layer, inputs) for layer in self.layers]
-        for name in inputs:
-            if not any(name in own for own in named):
-                known = {each for layer in self.layers for each in _names(layer)}
-                raise NameProblem(
-                    "E405",
-                    f"no layer has an input {name}",
-                    rule=f"The layers have {', '.join(sorted(known)) or 'none'}.",
-                    fix=nearest(name, known) or None,
-                )
-        finals: list[Any] = []
-        seen: list[list[Any]] = []
+        found: list[Found] = []
 
-        def run(layer: Any, before: Any, own: Inputs) -> Callable[[Any], tuple[Tensor, ...]]:
-            def direction(below: Tensor) -> tuple[Tensor, ...]:
-                output, after, *more = kind_of(layer).run(layer, below, before, lengths, own)
-                finals.append(after)
-                seen.append(more)
-                return (output,)
+        def run(layer: Any, before: Any, below: Tensor) -> tuple[Tensor]:
+            own = _own(layer, inputs)
+            found.append(kind_of(layer).run(layer, below, before, lengths, own))
+            return (found[-1][0],)
 
-            return direction
-
-        runs = [[run(*each)] for each in zip(self.layers, states, named, strict=True)]
+        pairs = zip(self.layers, states_of(self, state), strict=True)
+        runs = [[functools.partial(run, *pair)] for pair in pairs]
         drop = torch.nn.Dropout(self.dropout) if self.dropout and self.training else None
         (output,) = Passage((), self.residual).through(x, runs, drop)
+        finals, seen = [each[1] for each in found], [each[2:] for each in found]
         return output, tuple(finals), *_joined(*seen)
 
     def extra_repr(self) -> str:
@@ -219,6 +199,34 @@ def _order(layers: Sequence[Any]) -> bool:
     return is_batch_first(layers[0])
 
 
+def _check_read_out(read_out: object, joined: int, input_size: int) -> None:
+    """E218 for a read-out of anything but what both directions and the input give."""
+    if not isinstance(read_out, ReadOut):
+        headline = f"read_out is {type(read_out).__name__}, no ReadOut"
+        fix = f"Pass elman.nn.ReadOut({joined}, ...), or put the module behind the layer."
+        raise ShapeProblem("E218", headline, fix=fix)
+    if read_out.hidden_size != joined or read_out.input_size not in (0, input_size):
+        raise ShapeProblem(
+            "E218",
+            f"the read-out reads {read_out.hidden_size} and {read_out.input_size}, and there "
+            f"are {joined} of both directions and {input_size} of the input",
+            fix=f"Pass ReadOut({joined}, ..., input_size={input_size}).",
+        )
+
+
+def _check_inputs(layers: Iterable[Any], inputs: Inputs) -> None:
+    """E405 for an input by name that no layer has."""
+    known = {name for layer in layers for name in _names(layer)}
+    for name in inputs:
+        if name != RESET and name not in known:
+            raise NameProblem(
+                "E405",
+                f"no layer has an input {name}",
+                rule=f"The layers have {', '.join(sorted(known)) or 'none'}.",
+                fix=nearest(name, known) or None,
+            )
+
+
 def _another(layer: Any) -> Any:
     """A layer of the same kind, with weights of its own."""
     kind_of(layer)  # E417
@@ -229,7 +237,7 @@ def _another(layer: Any) -> Any:
     return found
 
 
-def _joined(*seen: list[Any]) -> list[Any]:
+def _joined(*seen: Sequence[Any]) -> list[Any]:
     """What is seen of each of the layers, in one tuple; nothing where no layer gives any."""
     return [tuple(each[0] if each else None for each in seen)] if any(seen) else []
 
@@ -241,6 +249,7 @@ def _turned_seen(layer: Any, seen: Tensor, turn: Turn) -> Tensor:
 
 
 def _masks(x: Tensor, lengths: Any) -> Masks:
+    """What lengths say of x (T, B, size)."""
     ends = None if lengths is None else torch.as_tensor(lengths, device=x.device)
     return Masks(x.shape[0], ends, None)
 
@@ -260,10 +269,12 @@ def _own(layer: Any, inputs: Inputs) -> Inputs:
 
 
 def _names(layer: Any) -> set[str]:
+    """The inputs by name of a layer, and of all within it."""
     return {name for form in _forms(layer) for name in form.tails}
 
 
 def _turned(layer: Any, name: str, value: Tensor, turn: Turn) -> Tensor:
+    """An input by name, in the layer's own order of axes, as it is when read from the end."""
     if name == RESET:
         anew = value.T if is_batch_first(layer) else value
         found = turn.masks(Masks(anew.shape[0], None, anew)).anew

@@ -18,7 +18,6 @@ from elman.nn.masked import Marks
 from elman.nn.packed import through
 from elman.nn.recurrent import Recurrent
 from elman.nn.torch_options import WithOptions
-from elman.nn.torch_own import DropIn
 from elman.nn.torch_stacks import KINDS as KINDS_OF_TORCH
 
 Tensor: TypeAlias = torch.Tensor
@@ -225,29 +224,29 @@ def kept_rows(within: Tensor, after: Any, before: Any, axis: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Form:
+class StateForm:
     """What the states of a layer look like."""
 
     shapes: Shapes  # by name, (layers * directions, size); "h.1" is that of a layer of its own
     axis: int
     is_named: bool
     counts: Mapping[str, int]  # of states that differ from layer to layer, the number of layers
-    parts: tuple[Form, ...] = ()  # of a layer of layers
+    parts: tuple[StateForm, ...] = ()  # of a layer of layers
     order: tuple[str, ...] = ()  # the states of a drop-in whose layers differ, which has no names
 
     @staticmethod
-    def of(layer: Any) -> Form:
+    def of(layer: Any) -> StateForm:
         """That of a layer."""
         kind = kind_of(layer)
         if isinstance(layer, Composed):
-            parts = tuple(Form.of(each) for each in layer.layers)
+            parts = tuple(StateForm.of(each) for each in layer.layers)
             pairs = ((k, item) for k, part in enumerate(parts) for item in part.shapes.items())
             shapes = {f"{k}.{name}": shape for k, (name, shape) in pairs}
-            return Form(shapes, kind.axis, False, {}, parts)
+            return StateForm(shapes, kind.axis, False, {}, parts)
         named = _named(layer)
         counts = {} if named is None else named._states.ragged
         order = () if named in (None, layer) else KINDS_OF_TORCH[layer.mode][2]
-        return Form(kind.shapes(layer), kind.axis, named is not None, counts, order=order)
+        return StateForm(kind.shapes(layer), kind.axis, named is not None, counts, order=order)
 
     def read(self, state: Any) -> dict[str, Tensor]:
         """States by name, (layers * directions, B, size) each, from the layer's own form."""
@@ -301,19 +300,24 @@ def _size_recurrent(layer: Any) -> int:
     return int(layer.output_size)
 
 
+def _run_drop_in(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
+    _no_inputs(layer, {name: each for name, each in inputs.items() if name != RESET})
+    return _run_recurrent(layer, x, state, lengths, inputs)
+
+
 def _run_torch(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Inputs) -> Found:
-    if isinstance(layer, DropIn):
-        marks = {"lengths": lengths, RESET: inputs.get(RESET)}
-        named = {name: each for name, each in marks.items() if each is not None}
-    else:
-        named = {}
-    _no_inputs(layer, {name: each for name, each in inputs.items() if name not in named})
-    if lengths is None or "lengths" in named:
-        output, *rest = layer(x.transpose(0, 1) if layer.batch_first else x, state, **named)
-        return (output.transpose(0, 1) if layer.batch_first else output), *rest
+    _no_inputs(layer, inputs)
+    if lengths is not None:
+        return _run_packed(layer, x, state, lengths)
+    output, after = layer(x.transpose(0, 1) if layer.batch_first else x, state)
+    return (output.transpose(0, 1) if layer.batch_first else output), after
+
+
+def _run_packed(layer: Any, x: Tensor, state: Any, lengths: Any) -> Found:
+    """Torch's own layer on sequences of several lengths, which it takes packed."""
     kept = torch.as_tensor(lengths).cpu()
     packed = pack_padded_sequence(x, kept.clamp(min=1), enforce_sorted=False)
-    output, after, *_ = layer(packed, state)
+    output, after = layer(packed, state)
     output, _ = pad_packed_sequence(output, total_length=x.shape[0])
     if kept.min() > 0:
         return output, after
@@ -330,7 +334,7 @@ def _step_torch(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
         _no_inputs(layer, inputs)
         found: Found = layer.step_by_name(x, layer.by_name(state))
         return found
-    output, after, *_ = _run_torch(layer, x[None], state, None, inputs)
+    output, after, *_ = kind_of(layer).run(layer, x[None], state, None, inputs)
     return output[0], after
 
 
@@ -344,7 +348,7 @@ def _shapes_torch(layer: Any) -> Shapes:
 
 def _named(layer: Any) -> Recurrent | None:
     """A layer whose states have names: it, or what a drop-in of several sizes is made of."""
-    if isinstance(layer, DropIn) and not isinstance(layer.hidden_size, int):
+    if isinstance(layer, WithOptions) and not isinstance(layer.hidden_size, int):
         return cast(Recurrent, cast(Any, layer)._now())
     return layer if isinstance(layer, Recurrent) else None
 
@@ -405,7 +409,7 @@ def _run_composed(layer: Any, x: Tensor, state: Any, lengths: Any, inputs: Input
 
 
 def _shapes_composed(layer: Any) -> Shapes:
-    return Form.of(layer).shapes
+    return StateForm.of(layer).shapes
 
 
 def _step_composed(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
@@ -414,17 +418,9 @@ def _step_composed(layer: Any, x: Tensor, state: Any, inputs: Inputs) -> Found:
 
 
 KINDS: tuple[tuple[Any, Kind], ...] = (
-    (
-        Recurrent,
-        Kind(_run_recurrent, _step_recurrent, _shapes_recurrent, 1, _size_recurrent),
-    ),
+    (Recurrent, Kind(_run_recurrent, _step_recurrent, _shapes_recurrent, 1, _size_recurrent)),
+    (WithOptions, Kind(_run_drop_in, _step_torch, _shapes_torch, 1, _size_torch)),
     (torch.nn.RNNBase, Kind(_run_torch, _step_torch, _shapes_torch, 1, _size_torch)),
-    (
-        torch.nn.RNNCellBase,
-        Kind(_run_cell, _step_cell, _shapes_cell, 0, _size_cell),
-    ),
-    (
-        Composed,
-        Kind(_run_composed, _step_composed, _shapes_composed, 1, _size_recurrent),
-    ),
+    (torch.nn.RNNCellBase, Kind(_run_cell, _step_cell, _shapes_cell, 0, _size_cell)),
+    (Composed, Kind(_run_composed, _step_composed, _shapes_composed, 1, _size_recurrent)),
 )

@@ -11,7 +11,7 @@ from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import counted
 from elman.nn.decoder import Decoder
 from elman.nn.decoder_given import check_embedding, check_part, check_tokens
-from elman.nn.driven import Composed, Form, Inputs, check_driven, is_batch_first, kind_of
+from elman.nn.driven import Composed, Inputs, StateForm, check_driven, is_batch_first, kind_of
 from elman.nn.given import check_device
 from elman.nn.recurrent import Recurrent
 from elman.nn.search import Generated
@@ -107,7 +107,7 @@ class Bridge(torch.nn.Module):
 
     def __init__(self, encoder: torch.nn.Module, decoder: torch.nn.Module) -> None:
         super().__init__()
-        self._given, self._wanted = Form.of(encoder), Form.of(decoder)
+        self._given, self._wanted = StateForm.of(encoder), StateForm.of(decoder)
         given, wanted = self._given.shapes, self._wanted.shapes
         if wanted and not given:
             fix = "Pass bridge=False: the decoder then begins at 0."
@@ -187,8 +187,8 @@ class EncoderDecoder(torch.nn.Module):
             raise NameProblem("E416", "the decoder sees nothing of the source", fix=fix)
         self._form = None
         if bridge is None and isinstance(self.encoder, Encoder):
-            self._form = Form.of(self.encoder.layer)
-            if self._form != Form.of(decoder.layer):
+            self._form = StateForm.of(self.encoder.layer)
+            if self._form != StateForm.of(decoder.layer):
                 bridge = Bridge(self.encoder.layer, decoder.layer)
         self.bridge = bridge
 

@@ -51,6 +51,8 @@ class Pool(torch.nn.Module):
         *,
         bidirectional: bool = False,
         batch_first: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if how not in WAYS:
@@ -66,8 +68,8 @@ class Pool(torch.nn.Module):
             if size is None:
                 fix = 'As in Pool("attention", 256).'
                 raise ShapeProblem("E218", "the size of what is to be pooled is missing", fix=fix)
-            self.W = torch.nn.Linear(size, size)
-            self.v = torch.nn.Linear(size, 1, bias=False)
+            self.W = torch.nn.Linear(size, size, device=device, dtype=dtype)
+            self.v = torch.nn.Linear(size, 1, bias=False, device=device, dtype=dtype)
 
     def forward(self, output: Tensor, lengths: Any = None, *, mask: Any = None) -> Tensor:
         """A vector for each sequence."""
@@ -190,13 +192,16 @@ class ReadOut(torch.nn.Module):
         *,
         bias: bool = True,
         activation: Callable[[Tensor], Tensor] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("hidden_size", hidden_size), ("output_size", output_size)):
             check_size(name, size)
         check_size("input_size", input_size, least=0)
-        self.hidden_size, self.input_size = hidden_size, input_size
-        self.linear = torch.nn.Linear(hidden_size + input_size, output_size, bias)
+        self.hidden_size, self.output_size, self.input_size = hidden_size, output_size, input_size
+        made: Any = {"device": device, "dtype": dtype}
+        self.linear = torch.nn.Linear(hidden_size + input_size, output_size, bias, **made)
         if activation is not None and not callable(activation):
             headline = f"activation={activation!r}, no function of a tensor"
             raise ShapeProblem("E218", headline, fix="As in activation=torch.tanh.")
