@@ -21,7 +21,8 @@ from elman.nn.driven import (
     map_state,
     states_of,
 )
-from elman.nn.given import Form, check_dropout, check_switches
+from elman.nn.given import check_dropout, check_switches
+from elman.nn.input_form import InputForm
 from elman.nn.masked import Masks
 from elman.nn.passage import Passage, Turn, check_residual
 from elman.nn.pool import ReadOut
@@ -254,7 +255,7 @@ def _masks(x: Tensor, lengths: Any) -> Masks:
     return Masks(x.shape[0], ends, None)
 
 
-def _forms(layer: Any) -> Iterator[Form]:
+def _forms(layer: Any) -> Iterator[InputForm]:
     """Of a layer and all within it, what inputs by name look like."""
     if isinstance(layer, Recurrent):
         yield layer._form

@@ -83,15 +83,7 @@ class Composed(torch.nn.Module):
         """
         if isinstance(x, PackedSequence):
             return self._run_packed(x, state, inputs, Marks(lengths, reset))
-        check_tensor("x", x)
-        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
-            axes = "B, T" if self.batch_first else "T, B"
-            raise ShapeProblem(
-                "E210",
-                f"x is {tuple(x.shape)}, and {type(self).__name__} needs "
-                f"({axes}, {self.input_size})",
-                rule="T steps, B sequences, then the size of the first layer's input.",
-            )
+        self._check_x(x)
         if x.dim() == 2:
             return self._alone(x, state, Marks(lengths, reset), inputs)
         if self.batch_first:
@@ -105,6 +97,22 @@ class Composed(torch.nn.Module):
             check_lengths(lengths, lead, True)
         output, *rest = self.drive(x, state, lengths, inputs)
         return (output.transpose(0, 1) if self.batch_first else output), *rest
+
+    def _check_x(self, x: object) -> None:
+        """E504 for what is no tensor, E210 for one of another shape."""
+        check_tensor("x", x)
+        shape: Any = tuple(x.shape)  # type: ignore[attr-defined]
+        if len(shape) not in (2, 3) or shape[-1] != self.input_size:
+            axes = "B, T" if self.batch_first else "T, B"
+            fix = f"As in x = torch.zeros(10, 4, {self.input_size})."
+            if len(shape) in (2, 3):
+                fix = f"Make the first layer with input_size={shape[-1]}."
+            raise ShapeProblem(
+                "E210",
+                f"x is {shape}, and {type(self).__name__} needs ({axes}, {self.input_size})",
+                rule="T steps, B sequences, then the size of the first layer's input.",
+                fix=fix,
+            )
 
     def _run_packed(
         self, x: PackedSequence, state: Any, inputs: dict[str, Tensor], marks: Marks

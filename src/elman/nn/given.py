@@ -1,10 +1,9 @@
-"""What a layer is given, checked: a cell or its text, numbers, inputs by name, states."""
+"""What a layer is given, checked: a cell or its text, numbers, switches, constants, tensors."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeAlias, TypeGuard
 
@@ -16,10 +15,9 @@ from elman import library
 from elman.backends.call import number_array
 from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
-from elman.ir.sizes import number
 from elman.nn import autocast
 from elman.nn.autocast import lowers
-from elman.nn.stack import Sizes, main_input
+from elman.nn.stack import main_input
 
 Tensor: TypeAlias = torch.Tensor
 State: TypeAlias = dict[str, Tensor]
@@ -69,11 +67,8 @@ def check_names(cells: Sequence[Cell]) -> None:
     for k, cell in enumerate(cells):
         main = main_input(cell)
         for name, meaning in TAKEN.items():
-            if (
-                name in cell.inputs
-                and (name == "state" or name != main)
-                and not (k and name == main)
-            ):
+            is_x = name == main and (k or name != "state")  # which is given without its name
+            if name in cell.inputs and not is_x:
                 raise NameProblem(
                     "E405",
                     f"an input called {name} cannot be given to a layer by name",
@@ -115,14 +110,17 @@ def check_size(name: str, count: object, least: int = 1) -> None:
     """E208 for no whole number of that many or more."""
     if not is_count(count, least):
         rule = f"It is a whole number, {least} or more."
-        raise ShapeProblem("E208", f"{name}={count!r}", rule=rule)
+        raise ShapeProblem("E208", f"{name}={count!r}", rule=rule, fix=f"As in {name}=8.")
 
 
 def check_dropout(dropout: object) -> None:
     """E214 for no probability."""
     if not (is_number(dropout) and 0.0 <= dropout <= 1.0):
         raise ShapeProblem(
-            "E214", f"dropout={dropout!r}", rule="A probability lies between 0 and 1."
+            "E214",
+            f"dropout={dropout!r}",
+            rule="A probability lies between 0 and 1.",
+            fix="As in dropout=0.5.",
         )
 
 
@@ -219,148 +217,6 @@ def _constants(cell: Cell, given: Mapping[str, object]) -> State:
     return found
 
 
-@dataclass(frozen=True)
-class Form:
-    """What the inputs of a layer look like: sizes behind time and batch, by name."""
-
-    main: str | None  # the input that is `x`
-    tails: Mapping[str, Shape]
-    varies: Mapping[str, str]  # what each varies over: "tb", "t" or "b"
-
-    @staticmethod
-    def of(cells: Sequence[Cell], sizes: Sequence[Sizes]) -> Form:
-        """That of layers upon each other: `x` is the first one's, every other input is everybody's.
-
-        Errors: ShapeProblem E203 where layers differ about an input.
-        """
-        mains = [main_input(cell) for cell in cells]
-        tails: dict[str, Shape] = {}
-        varies: dict[str, str] = {}
-        for k, (cell, numbers) in enumerate(zip(cells, sizes, strict=True)):
-            for name in cell.inputs:
-                if k and name == mains[k]:
-                    continue
-                tail = tuple(number(size, numbers) for size in cell.typed.shape(name))
-                over = cell.typed.over.get(name, "tb")
-                if (tails.setdefault(name, tail), varies.setdefault(name, over)) != (tail, over):
-                    raise ShapeProblem(
-                        "E203",
-                        f"the input {name} is one thing in layer {k}, another in one below",
-                        rule="An input has one size, and varies over the same, in all layers.",
-                        fix="Give one of them another name in its equations.",
-                    )
-        return Form(mains[0], tails, varies)
-
-    def over(self, name: str) -> str:
-        """What an input varies over: "tb", "t" or "b"."""
-        return self.varies.get(name, "tb")
-
-    @property
-    def is_uncounted(self) -> bool:
-        """Whether no input at [t] counts the steps."""
-        return not any("t" in self.over(name) for name in self.tails)
-
-    @property
-    def is_unbatched(self) -> bool:
-        """Whether no input counts the sequences."""
-        return not any("b" in over for over in self.varies.values())
-
-    def is_plain(self, x: object, like: Tensor | None) -> bool:
-        """Whether the one input is (T, B, size) as it should be: spares most calls the checks."""
-        if not isinstance(x, torch.Tensor) or x.dim() != 3 or self.main is None or like is None:
-            return False
-        return (
-            len(self.tails) == 1
-            and (x.shape[2],) == self.tails[self.main]
-            and x.numel() > 0
-            and self.over(self.main) == "tb"
-            and x.dtype is like.dtype
-            and x.device == like.device
-        )
-
-    def inputs(
-        self, x: Tensor | None, others: State, batch_first: bool, dtype: torch.dtype | None
-    ) -> tuple[State, bool]:
-        """(T, B, ...) by name, and whether there is a batch axis."""
-        given = dict(others)
-        if self.main is not None and x is not None:
-            given[self.main] = x
-        missing = [name for name in self.tails if name not in given]
-        extra = [name for name in given if name not in self.tails]
-        if missing or extra or (self.main is None and x is not None):
-            raise NameProblem(
-                "E405",
-                f"the cell needs the input {missing[0]}"
-                if missing
-                else f"the cell has no input {extra[0] if extra else 'x'}",
-                rule=f"Its inputs are {', '.join(self.tails) or 'none'}.",
-                fix=nearest(extra[0], self._near(extra[0])) or None
-                if extra
-                else f"Pass {missing[0]}=..."
-                if missing
-                else None,
-            )
-        for name, tensor in given.items():
-            check_tensor(name, tensor)
-        ranks = {n: given[n].dim() - len(self.tails[n]) for n in given}
-        batched = any(r >= 2 for n, r in ranks.items() if self.over(n) == "tb")
-        batched = batched or any(r == 1 for n, r in ranks.items() if self.over(n) == "b")
-        for name, tensor in given.items():
-            self._check_input(name, tensor, batched, dtype)
-        spread = {n: self._spread(n, tensor, batched, batch_first) for n, tensor in given.items()}
-        return spread, batched
-
-    def _near(self, name: str) -> tuple[str, ...]:
-        """What a caller may have meant by a name that is no input's."""
-        return (*self.tails, *(() if name in TAKEN else TAKEN))
-
-    def _check_input(
-        self, name: str, tensor: Tensor, batched: bool, dtype: torch.dtype | None
-    ) -> None:
-        over = self.over(name)
-        lead = {"tb": 2 if batched else 1, "t": 1, "b": 1 if batched else 0}[over]
-        width = self.tails[name]
-        if tensor.dim() != lead + len(width) or tuple(tensor.shape[lead:]) != width:
-            words = [axis.upper() for axis in over if batched or axis == "t"]
-            raise ShapeProblem(
-                "E210",
-                f"{name} is {tuple(tensor.shape)}, and the layer needs "
-                f"({', '.join([*words, *map(str, width)])})",
-                rule="T steps, B sequences (B, T with batch_first), then the size of the input.",
-            )
-        check_dtype(name, tensor, dtype)
-
-    def _spread(self, name: str, tensor: Tensor, batched: bool, batch_first: bool) -> Tensor:
-        """(T, B, ...) for what varies over both."""
-        over = self.over(name)
-        if over == "tb" and batched:
-            return tensor.transpose(0, 1) if batch_first else tensor
-        return tensor if over == "t" or batched else tensor.unsqueeze(1 if over == "tb" else 0)
-
-    def lead(self, inputs: State, steps: int | None, rows: int) -> tuple[int, int]:
-        """The number of steps and of sequences; `steps` and `rows` where no input says them."""
-        lengths = {n: v.shape[0] for n, v in inputs.items() if "t" in self.over(n)}
-        batch = {
-            n: v.shape[1 if self.over(n) == "tb" else 0]
-            for n, v in inputs.items()
-            if "b" in self.over(n)
-        }
-        for what, found in (("steps", lengths), ("sequences", batch)):
-            counts = list(found.values())
-            if any(count != counts[0] for count in counts):
-                words = ", ".join(f"{name} has {count}" for name, count in found.items())
-                raise ShapeProblem("E211", f"the inputs differ in {what}: {words}")
-        length = next(iter(lengths.values()), steps)
-        if not length:
-            raise ShapeProblem(
-                "E212",
-                "a sequence of no steps",
-                rule="The layer needs one step or more.",
-                fix=None if lengths else "The cell has no input at [t]: pass steps=10.",
-            )
-        return length, next(iter(batch.values()), rows)
-
-
 def check_dtype(name: str, tensor: Tensor, dtype: torch.dtype | None) -> None:
     """E505 for a tensor of another dtype than the layer's."""
     if dtype is not None and tensor.dtype != dtype and not (autocast.is_on() and lowers(tensor)):
@@ -419,20 +275,26 @@ def check_tensor(what: str, given: object) -> None:
         raise WeightProblem("E504", f"{what} is {type(given).__name__}, no tensor", fix=fix)
 
 
-def check_step(x: object, form: Form, bidirectional: bool) -> None:
-    """E219 where a layer cannot go step by step, E210 for an input of several steps."""
-    if bidirectional:
-        raise ShapeProblem(
-            "E219",
-            "a bidirectional layer has no single steps",
-            rule="It reads what follows too.",
-            fix="Pass the whole sequence: layer(x).",
-        )
-    tail = form.tails.get(form.main or "", ())
-    if isinstance(x, torch.Tensor) and x.dim() > 1 + len(tail):
-        raise ShapeProblem(
-            "E210",
-            f"x is {tuple(x.shape)}, and one step needs ({', '.join(map(str, ('B', *tail)))})",
-            rule="A step has no axis of time.",
-            fix="Pass x[0], or call layer(x) for all steps.",
-        )
+def way_to(name: str, given: Shape, wanted: Shape) -> str | None:
+    """What makes a tensor of one shape one of another: a fix to be shown, or None.
+
+    >>> way_to("h", (4, 8), (1, 4, 8)), way_to("x", (4, 7, 3), (7, 4, 3))
+    ('Pass h.unsqueeze(0).', 'Pass x.transpose(0, 1).')
+    """
+    like = torch.empty(given, device="meta")
+    for word, numbers in (*WAYS, ("expand", wanted)):
+        try:
+            if getattr(like, word)(*numbers).shape == wanted:
+                return f"Pass {name}.{word}({', '.join(map(str, numbers))})."
+        except (IndexError, RuntimeError):
+            continue
+    return None
+
+
+WAYS = (
+    ("transpose", (0, 1)),
+    ("squeeze", (0,)),
+    ("squeeze", (-2,)),
+    ("unsqueeze", (0,)),
+    ("unsqueeze", (-2,)),
+)

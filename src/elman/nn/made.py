@@ -17,13 +17,13 @@ from elman.nn import drawn
 from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import pack
 from elman.nn.given import (
-    Form,
     as_cell,
     check_names,
     check_switches,
     constant_tensors,
     remat_steps,
 )
+from elman.nn.input_form import InputForm
 from elman.nn.layers import Stack, stacked
 from elman.nn.passage import Passage, check_residual
 from elman.nn.regularized import Drops
@@ -99,7 +99,7 @@ class RecurrentParts(CanFreeze):
         self._weights = [name for rung in self._rungs for name in rung.weights.values()]
         self._is_random = any(rung.chance is not None for rung in self._rungs)
         self.main = self._rungs[0].main
-        self._form = Form.of(cells, planned)
+        self._form = InputForm.of(cells, planned)
         tails = {
             name: [each.tail(name) for each in self._rungs[::directions]]
             for name in dict.fromkeys(name for cell in cells for name in cell.states)

@@ -16,9 +16,9 @@ from elman.nn.given import (
     check_device,
     check_format,
     check_numbers,
-    check_step,
     remat_facts,
 )
+from elman.nn.input_form import check_step
 from elman.nn.layers import Stack, Tensors
 from elman.nn.made import RecurrentParts, notify
 from elman.nn.masked import Marks, Masks

@@ -15,7 +15,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem, WeightProblem, again
-from elman.nn.given import to_one_device
+from elman.nn.given import to_one_device, way_to
 from elman.nn.torch_stacks import STACKED
 
 Tensor: TypeAlias = torch.Tensor
@@ -315,30 +315,8 @@ def _shape_of_state(call: Refused, name: str, state: Tensor, wanted: Shape) -> E
         "E233",
         f"{name} is {given}, and {call.name} with this input needs {wanted}",
         rule=f"A state is ({', '.join([*words, size])}){also if call.is_batched else ''}.",
-        fix=_way(name, given, wanted),
+        fix=way_to(name, given, wanted) or "Leave hx out to begin from zero.",
     )
-
-
-def _way(name: str, given: Shape, wanted: Shape) -> str:
-    """What makes a state of this shape one of that."""
-    like = torch.empty(given, device="meta")
-    ways = [*WAYS, ("expand", wanted)]
-    for word, numbers in ways:
-        try:
-            if getattr(like, word)(*numbers).shape == wanted:
-                return f"Pass {name}.{word}({', '.join(map(str, numbers))})."
-        except (IndexError, RuntimeError):
-            continue
-    return "Leave hx out to begin from zero."
-
-
-WAYS = (
-    ("transpose", (0, 1)),
-    ("squeeze", (0,)),
-    ("squeeze", (-2,)),
-    ("unsqueeze", (0,)),
-    ("unsqueeze", (-2,)),
-)
 
 
 def _formats(call: Refused) -> ElmanError | None:

@@ -207,6 +207,7 @@ def check_two_ways(cells: Sequence[Cell]) -> None:
                     "E219",
                     f"{name} of the cell {cell.name} is no vector at each step",
                     rule="With bidirectional=True what both directions give stands side by side.",
+                    fix="Leave bidirectional out, or return a vector of every step.",
                 )
 
 

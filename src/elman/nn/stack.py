@@ -46,7 +46,8 @@ def count_layers(num_layers: int, **given: object) -> int:
     for name, count in listed.items():
         if not count:
             rule = "A list has something for each layer."
-            raise ShapeProblem("E208", f"{name} is an empty list", rule=rule)
+            fix = "Pass one of them for each layer, or one for all without a list."
+            raise ShapeProblem("E208", f"{name} is an empty list", rule=rule, fix=fix)
     return next(iter(listed.values())) if num_layers == 1 and listed else num_layers
 
 
@@ -70,7 +71,9 @@ def plan_sizes(
         for name, value in own.items():
             if named.get(name, value) != value:
                 raise ShapeProblem(
-                    "E203", f"{name} is {named[name]} in the layer and {value} in sizes"
+                    "E203",
+                    f"{name} is {named[name]} in the layer and {value} in sizes",
+                    fix=f"Leave {name} out of sizes.",
                 )
         layers.append(cell.numbers({**named, **own}, by={size_of_main(cell): "input_size"}))
         shape = cell.typed.shape(cell.returns[0])
@@ -78,14 +81,15 @@ def plan_sizes(
             raise ShapeProblem(
                 "E209",
                 f"{cell.returns[0]} is no vector, so that no layer can read it",
-                rule="Stack one layer.",
+                rule="A layer reads what the one below returns first.",
+                fix="Pass num_layers=1.",
             )
         widths.append(directions * number(shape[0], layers[-1]) if shape else 1)
     return layers, widths
 
 
 def _own(cell: Cell, cells: Sequence[Cell], given: Sizes) -> Sizes:
-    """The sizes that a cell has, and those that none has."""
+    """Of the given sizes those that a cell has, and those that none has, which it then refuses."""
     known = {name for each in cells for name in each.typed.aliases}
     return {n: v for n, v in given.items() if n in cell.typed.aliases or n not in known}
 
@@ -102,7 +106,9 @@ def _named(cell: Cell, width: int, hidden: int, *, is_first: bool) -> dict[str, 
     if size.isdigit():
         if int(size) != width:
             raise ShapeProblem(
-                "E203", f"{main} has {size} values in the equations, and input_size is {width}"
+                "E203",
+                f"{main} has {size} values in the equations, and input_size is {width}",
+                fix=f"Pass input_size={size}.",
             )
         return named
     if named.get(size, width) != width:
@@ -121,7 +127,8 @@ def _check_number(main: str, width: int, is_first: bool) -> None:
         raise ShapeProblem(
             "E209",
             f"{main} is a number in the equations, so that it can read no layer",
-            rule="Stack one layer.",
+            rule="A layer reads what the one below returns first, a vector.",
+            fix="Pass num_layers=1.",
         )
     if width != 1:
         raise ShapeProblem(

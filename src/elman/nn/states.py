@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 
 from elman.errors import NameProblem, ShapeProblem, nearest
-from elman.nn.given import Shape, check_dtype, check_tensor
+from elman.nn.given import Shape, check_dtype, check_tensor, way_to
 
 Tensor: TypeAlias = torch.Tensor
 Rows: TypeAlias = list[dict[str, Tensor]]  # for each direction of each layer
@@ -43,11 +43,14 @@ class States:
         """Whether one tensor holds a state of all layers."""
         return name not in self.parted
 
+    def tail(self, name: str, layer: int = 0) -> Shape:
+        """What stands behind the batch; nothing of what is remembered, or in a layer without it."""
+        return (self.tails[name][layer] if name in self.tails else None) or ()
+
     def shape(self, name: str, batch: tuple[int, ...], layer: int | None = None) -> Shape:
         """That of a state of all layers, or of one."""
-        tail = self.tails[name][layer or 0] if name in self.tails else ()
         count = self.directions * (1 if layer is not None else self.layers)
-        return (count, *batch, *(tail or ()))
+        return (count, *batch, *self.tail(name, layer or 0))
 
     @property
     def ragged(self) -> dict[str, int]:
@@ -71,8 +74,7 @@ class States:
             return None
         for name, given in state.items():
             for k, tensor in enumerate(given if isinstance(given, tuple | list) else (given,)):
-                tails = self.tails.get(name, ((),))
-                tail = tails[min(k, len(tails) - 1)] or ()
+                tail = self.tail(name, min(k, self.layers - 1))
                 if isinstance(tensor, torch.Tensor) and tensor.dim() == 2 + len(tail):
                     return int(tensor.shape[1])
         return None
@@ -145,11 +147,13 @@ class States:
             first = "directions" if layer is not None else "num_layers"
             first += " * 2" if layer is None and self.directions == 2 else ""
             where = "" if layer is None else f" of layer {layer}"
-            batch = len(shape) > 1 + len(self.tails.get(name, ((),))[layer or 0] or ())
+            has_batch = len(shape) > 1 + len(self.tail(name, layer or 0))
             raise ShapeProblem(
                 "E213",
                 f"{called}{where} is {tuple(tensor.shape)}, and the layer needs {shape}",
-                rule=f"({first}, B, size)." if batch else f"({first}, size) without a batch.",
+                rule=f"({first}, B, size)." if has_batch else f"({first}, size) without a batch.",
+                fix=way_to(f'state["{name}"]', tuple(tensor.shape), shape)
+                or f"Leave {name} out of the state to begin anew.",
             )
 
     def rows(self, checked: Mapping[str, Any]) -> Rows:
