@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 import elman  # noqa: E402
 from elman.errors import ElmanError  # noqa: E402
 from elman.nn import LSTM, Recurrent  # noqa: E402
-from elman.nn.driven import Form  # noqa: E402
+from elman.nn.driven import StateForm  # noqa: E402
 from elman.nn.torch_stacks import equations  # noqa: E402
 from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 
@@ -246,10 +246,10 @@ def test_what_torchs_compilers_are_told():
 
 
 def test_states_of_several_sizes_by_name_and_back():
-    form, state = Form.of(LSTM(3, [5, 6])), ((drawn(1, 2, 5), drawn(1, 2, 6)),) * 2
+    form, state = StateForm.of(LSTM(3, [5, 6])), ((drawn(1, 2, 5), drawn(1, 2, 6)),) * 2
     assert list(form.read(state)) == ["h.0", "h.1", "c.0", "c.1"]
     assert form.write(form.read(state)) == state
-    alone = Form.of(elman.nn.GRU(3, [5, 6]))
+    alone = StateForm.of(elman.nn.GRU(3, [5, 6]))
     assert alone.write(alone.read(state[0])) == state[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils import rnn  # noqa: E402
 
 import elman.nn  # noqa: E402
+from elman.nn.refused_making import OPTIONS as OPTIONS_OF_OURS  # noqa: E402
 from tests.nn.pairs import drawn, pair, tuples  # noqa: E402
 
 pytestmark = [
@@ -225,6 +227,21 @@ def test_all_of_torchs_own_packing(kind):
         padded, lengths_of = rnn.pad_packed_sequence(found, padding_value=-1.0, total_length=7)
         same(rnn.unpad_sequence(padded, lengths_of), rnn.unpack_sequence(expected))
         assert not found.is_cuda and found.batch_sizes is packed.batch_sizes
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "RNNCell", "LSTMCell", "GRUCell"])
+def test_a_constructor_shows_its_arguments(kind):
+    cls, torchs = getattr(elman.nn, kind), getattr(torch.nn, kind)
+    shown = inspect.signature(cls)
+    assert [*shown.parameters][:2] == ["input_size", "hidden_size"]
+    assert shown.bind(2, 3).arguments == {"input_size": 2, "hidden_size": 3}
+    known = {name: p.default for name, p in shown.parameters.items() if p.default is not p.empty}
+    assert repr(cls(2, 3, **known)) == repr(cls(2, 3))
+    if kind.endswith("Cell"):
+        assert [*shown.parameters] == [*inspect.signature(torchs).parameters]
+    else:
+        own = {name: default for name, default in known.items() if name not in OPTIONS_OF_OURS}
+        assert repr(torchs(2, 3, **own)) == repr(cls(2, 3))
 
 
 def test_built_of_no_memory():

@@ -23,6 +23,7 @@ PLACES = {  # the arguments by place, behind the two sizes
     "GRUCell": ("bias", "device", "dtype"),
 }
 SIZES = ("input_size", "hidden_size")
+NO_PROJECTION = ("RNN", "GRU")  # they take proj_size by place alone, and only 0
 DEFAULTS = {
     "num_layers": 1,
     "nonlinearity": "tanh",
@@ -51,11 +52,15 @@ OPTIONS: dict[str, Any] = {  # of layers, by name alone: what torch's do not tak
 
 def signature(kind: str, more: Named) -> inspect.Signature:
     """What help() and tools see of a constructor; `more` are arguments that torch lacks."""
-    parameter = inspect.Parameter
-    by_place, by_name = parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY
-    found = [parameter(name, by_place) for name in SIZES]
-    found += [parameter(name, by_place, default=DEFAULTS[name]) for name in PLACES[kind]]
-    found += [parameter(name, by_name, default=default) for name, default in more.items()]
+    make, places = inspect.Parameter, PLACES[kind]
+    by_place, by_name = make.POSITIONAL_OR_KEYWORD, make.KEYWORD_ONLY
+    if kind in NO_PROJECTION:  # what stands behind a place that only 0 may take goes by name
+        places = places[: places.index("proj_size")]
+    others = [name for name in PLACES[kind] if name not in (*places, "proj_size")]
+    found = [make(name, by_place) for name in ("self", *SIZES)]  # inspect leaves the first one out
+    found += [make(name, by_place, default=DEFAULTS[name]) for name in places]
+    found += [make(name, by_name, default=DEFAULTS[name]) for name in others]
+    found += [make(name, by_name, default=default) for name, default in more.items()]
     return inspect.Signature(found)
 
 
@@ -120,7 +125,7 @@ def _names(
         if name not in taken and name not in named:
             return NameProblem("E239", f"{shown} does not say {name}", fix=as_in)
     for name in named:
-        if name == "proj_size" and kind in ("RNN", "GRU"):
+        if name == "proj_size" and kind in NO_PROJECTION:
             rule = "Only an LSTM has a projection."
             return NameProblem(
                 "E239", f"{shown}: {kind} has no proj_size", rule=rule, fix="Leave it out."
