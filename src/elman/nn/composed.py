@@ -250,7 +250,7 @@ def _turned_seen(layer: Any, seen: Tensor, turn: Turn) -> Tensor:
 
 
 def _masks(x: Tensor, lengths: Any) -> Masks:
-    """What lengths say of x (T, B, size)."""
+    """Where the sequences of x (T, B, size) end, by their lengths."""
     ends = None if lengths is None else torch.as_tensor(lengths, device=x.device)
     return Masks(x.shape[0], ends, None)
 

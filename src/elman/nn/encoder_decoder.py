@@ -38,6 +38,8 @@ class Encoder(torch.nn.Module):
 
     Behind the length of a sequence the memory is 0; the state is that of its last step. Whoever
     writes an encoder of another kind gives it this call: `encoder(source, lengths)`.
+
+    Errors: E218 where sizes clash, E417 for what is no layer, E418 for what is no token.
     """
 
     def __init__(self, layer: torch.nn.Module, embedding: torch.nn.Embedding | None = None) -> None:
@@ -103,6 +105,8 @@ class Bridge(torch.nn.Module):
     Each state of the decoder's layer, all layers of it at once, is learned from the encoder's state
     of the same name, all its layers and both directions joined; from its first where none is
     called so.
+
+    Errors: E417 where the encoder's layer has no state.
     """
 
     def __init__(self, encoder: torch.nn.Module, decoder: torch.nn.Module) -> None:

@@ -95,7 +95,7 @@ def with_states(
 ) -> list[Tensor | None]:
     """What the stack of a layer is given: its arrays, and the states before the first step."""
     initial = stack.layers[0].cell.initial
-    if initial and not torch.compiler.is_compiling():  # else it is inside the node
+    if initial and not torch.compiler.is_compiling():  # in a graph the node does it
         missing = {key for key, _ in initial} - state.keys()
         state = {**started(stack, lead[1], arrays, missing), **state}
     return [*arrays, *map(state.get, stack.states)]

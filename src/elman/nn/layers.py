@@ -26,10 +26,10 @@ Known = TypeVar("Known", bound=Callable[..., Any])
 
 
 def while_compiling(function: Known) -> Known:
-    """What torch.compile calls while it compiles, taking the result as it is.
+    """Have torch.compile call this while it traces, and take the result for a constant.
 
-    A method without arguments: others it calls in some versions of torch only. This is what
-    `torch.compiler.assume_constant_result` says, which imports the compiler.
+    It is a method without arguments: with some, only certain versions of torch can do that. The
+    same as `torch.compiler.assume_constant_result`, whose import would bring in the compiler.
     """
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
@@ -113,7 +113,7 @@ class Stack:
     kernels: dict[torch.dtype, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        # as above
+        # found here, as torch.compile cannot look into cached properties
         _ = self.states, self.no_states, self.first_state, self.words, self.returns, self.is_fresh
 
     @cached_property
@@ -214,7 +214,7 @@ def stacked(
 
 
 def started(stack: Stack, rows: int, given: Tensors, wanted: Collection[str]) -> dict[str, Tensor]:
-    """What the lines of a layer before the first step make of these states, (1, B, size)."""
+    """These states before the first step, (1, B, size), by equations as `h[0] = h_0`."""
     (layer,) = stack.layers
     initial = layer.cell.initial
     found = {
@@ -254,9 +254,9 @@ def composite(
 def differentiated(
     stack: Stack, lead: Lead, given: Tensors, grads: Tensors, needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients through the torch backend: of a backward pass that is differentiated again.
+    """The gradients by the torch backend, which can be differentiated again or transformed.
 
-    That is a double backward, or one under a transform (`is_grads_batched`, forward mode).
+    A double backward needs that, and one under `is_grads_batched` or forward mode.
     """
     again = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -278,10 +278,10 @@ def pulled_back(
 
 
 def apart(given: Tensors, needed: Sequence[bool]) -> list[Tensor | None]:
-    """Tensors of which each that needs a gradient is an end of the graph for itself.
+    """The tensors, with a view in place of each that needs a gradient: the graph ends there.
 
-    One may be computed from another, as a first state from the input; its gradient goes on from
-    it in the graph that is there, and would be counted twice if it went on in this one.
+    One tensor may be computed from another, as a first state from the input. Its gradient goes on
+    from it in the caller's graph, and would be counted twice if it went on in this one too.
     """
     pairs = zip(given, needed, strict=True)
     return [t.view_as(t) if t is not None and need else t for t, need in pairs]

@@ -1,4 +1,4 @@
-"""What a stack of cells consists of: the directions of its layers, its weights, what is between."""
+"""What a `Recurrent` is made of: its cells, the directions of its layers, its weights."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ State: TypeAlias = dict[str, Any]
 
 
 class RecurrentParts(CanFreeze):
-    """The layers of a stack with their weights, before anything runs through them."""
+    """The parts of a `Recurrent`: how they are made and initialised, and found again in a call."""
 
     cells: tuple[Cell, ...]  # of each layer
     cell: Cell  # the first
-    unmasked: tuple[Cell, ...]  # each without what `drops` puts in: its weights are for the same
+    unmasked: tuple[Cell, ...]  # each before `drops` puts masks in; its weights are the same
     input_size: int
     hidden_size: int | Sequence[int]
     num_layers: int
@@ -56,7 +56,7 @@ class RecurrentParts(CanFreeze):
     _stack: Stack | None
 
     def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
-        """The cell of each layer."""
+        """Read the cell of each layer, and put learned first states and dropout into it."""
         is_list = isinstance(given, list | tuple)
         cells = each_layer("cell", given if is_list else as_cell(given), self.num_layers)
         cells = [as_cell(each) for each in cells]
@@ -70,7 +70,7 @@ class RecurrentParts(CanFreeze):
             self.hidden_size = tuple(each_layer("hidden_size", self.hidden_size, self.num_layers))
 
     def _make(self, constants: Mapping[str, Any], device: Any, dtype: torch.dtype | None) -> None:
-        """All that the layers consist of, begun by torch's own rule."""
+        """Plan the layers, make their weights and constants, and initialise them as torch does."""
         check_switches(self)
         widths = self._plan()
         self._make_weights(device, dtype)
@@ -79,7 +79,7 @@ class RecurrentParts(CanFreeze):
         self.reset_parameters()
 
     def _plan(self) -> list[int]:
-        """The rungs, and the form of what they take; what each layer reads, and what comes out."""
+        """Set the rungs and what inputs and states look like; the widths are of `plan_sizes`."""
         cells, directions = self.cells, 2 if self.bidirectional else 1
         check_names(cells)
         hidden = each_layer("hidden_size", self.hidden_size, self.num_layers)
@@ -123,7 +123,7 @@ class RecurrentParts(CanFreeze):
         is_whole = all(self._states.is_whole(name) for name in self.cell.states)
         is_seen = self.num_layers > 1 and bool(self.return_states)
         is_apart = is_seen or self.residual or self.layer_norm
-        # in one call, but where torch computes the first state or spreads what the next layer reads
+        # torch computes first states, and spreads what varies over less before a layer reads it
         is_simple = not first.cell.initial and first.cell.value(first.cell.returns[0]).over == "tb"
         if is_alike and is_whole and is_simple and not is_apart:
             layers = [each.average for each in self._rungs]
@@ -205,7 +205,7 @@ class RecurrentParts(CanFreeze):
 
 
 def notify() -> None:
-    """One line to who makes a layer where no compiler can serve it."""
+    """Warn, in one line, whoever makes a layer on a machine without a compiler."""
     reason = c_compile.trouble()
     if reason is not None:
         warnings.warn(BackendNotice(reason), stacklevel=3)

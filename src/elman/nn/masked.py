@@ -83,14 +83,16 @@ class Masks:
         state: Mapping[str, Tensor],
     ) -> Mapping[str, Tensor]:
         """The states given, but as a fresh sequence has them where one begins at the first step."""
-        if self.anew is None or not state or torch.compiler.is_compiling():  # a node does it
+        if (
+            self.anew is None or not state or torch.compiler.is_compiling()
+        ):  # in a graph the node does it
             return state
         return self.without(state, started(stack, lead[1], arrays, state))
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What a caller says of the ends and beginnings of sequences; a step has no axis of time."""
+    """What a caller says of where sequences end and begin; for a single step, without time."""
 
     lengths: Any = None
     reset: Any = None
@@ -116,9 +118,8 @@ class Marks:
         found = Masks(lead[0], ends, anew, seen)
         if ends is None or anew is None:
             return found
-        return replace(
-            found, anew=anew & _within(lead[0], ends)
-        )  # behind the length nothing begins
+        # behind its length no sequence begins
+        return replace(found, anew=anew & _within(lead[0], ends))
 
     def _anew(
         self, lead: tuple[int, int], batched: bool, batch_first: bool, device: torch.device

@@ -34,7 +34,7 @@ def run(
     """What a stack returns, its final states, and what its backward kernels are to be given."""
     stack, lead, given = stack_from(made_of), (steps, rows), spread(present, is_present)
     if not keep:
-        with torch.autocast(present[0].device.type, enabled=False):  # the graph has what it does
+        with torch.autocast(present[0].device.type, enabled=False):  # its casts are in the graph
             return _apart([*_run(stack, lead, given, ends, anew)])
     kernels, addresses = kernels_of(stack, given), addresses_of(given)
     outputs, finals, kept, _ = kernels.forward(lead, given, addresses, True)
@@ -109,7 +109,7 @@ def run_backward(
     stack, lead, given = stack_from(made_of), (steps, rows), spread(present, is_present)
     needed = [need is True for need in spread(is_needed, is_present)]
     if not kept:
-        # a node is hidden from autograd
+        # autograd is off within an operation, and is needed to run the layers again
         seen = torch._C.DispatchKey.AutogradFunctionality
         device = present[0].device.type
         with (

@@ -179,6 +179,7 @@ class ReadOut(torch.nn.Module):
         hidden_size: the size of the layer's output, both directions where it has two.
         output_size: the size of y.
         input_size: the size of the input that is joined; 0 joins none.
+        bias: whether there is a b_y.
         activation: g, such as `torch.sigmoid`; none unless told.
 
     Without an input this is `torch.nn.Linear`. Errors: E218 where sizes clash.

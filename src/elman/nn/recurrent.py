@@ -185,7 +185,7 @@ class Recurrent(RecurrentParts):
         batch_first: bool,
         marks: Marks,
     ) -> tuple[Any, ...]:
-        """Steps of their own draw what their sequence has drawn before."""
+        """The whole of a call; single steps go on with the dropout masks of their sequence."""
         inputs, before, lead, batched = self._given(x, state, others, batch_first)
         masks = None
         if marks.is_said:
@@ -208,7 +208,7 @@ class Recurrent(RecurrentParts):
         return output, after, seen_of(self._rungs, self.return_states, seen, form)
 
     def _is_simple(self) -> bool:
-        """Whether nothing happens between layers that is no kernel's."""
+        """Whether all layers are one call of the kernels, as nothing else happens between them."""
         return self._stack is not None and not is_dropping(self)
 
     def _at_once(
@@ -336,7 +336,7 @@ class Recurrent(RecurrentParts):
         return explained(list(self.parameters()), self.is_frozen, *self._facts())
 
     def _facts(self) -> Iterator[str]:
-        """What of the options changes how the layer runs."""
+        """What the options change in how the layer runs, in words."""
         count = len(self._rungs)
         if count > 1 and not self._is_simple():
             each = "direction of each layer" if self.bidirectional else "layer"

@@ -65,7 +65,7 @@ def _forward(
     packed = pack_layers(kernels, addresses_of(given)) if len(steps) > 1 else None
     weights = None if packed is None else starts(packed)
     outputs: list[Tensor] = []
-    held: list[Tensor] = []  # all states in one place: singly they would lie between what is freed
+    held: list[Tensor] = []  # all states in one block: singly they would break up freed memory
     states: list[Sequence[Tensor]] = []
     before: Tensors = given[stack.first_state :]
     for number, block in enumerate(steps):

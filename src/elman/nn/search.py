@@ -47,6 +47,8 @@ class Search:
         banned: tokens that are never written.
         min_steps: how many steps are written at least: the end token comes last of them at soonest.
 
+    Errors: E413 for an unknown method, E419 for a setting that cannot be.
+
     Source: top_k, Fan et al., arXiv:1805.04833; top_p, Holtzman et al., arXiv:1904.09751;
     the penalty as a function, Wu et al., arXiv:1609.08144, equation 14.
     """

@@ -63,7 +63,7 @@ class _KernelLayer(CanFreeze, DropIn, WithOptions):
 
     @while_compiling
     def _prepare(self) -> None:
-        """Have what torch.compile cannot look into."""
+        """Make the stacks now, as torch.compile cannot trace how they are made."""
         _ = self._stacks or self._single(), self._stack or self._whole()
 
     def _run(self, input: Any, hx: Any, marks: Marks | None = None) -> Found | None:
@@ -120,6 +120,7 @@ class _KernelLayer(CanFreeze, DropIn, WithOptions):
         return functools.partial(marks.checked, lead, is_batched, self.batch_first, x.device)
 
     def _now(self) -> Within:
+        """The same, made once for weights that are frozen."""
         frozen = self._frozen
         if frozen is None or self.training or torch.compiler.is_compiling():
             return super()._now()

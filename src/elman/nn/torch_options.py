@@ -103,7 +103,7 @@ class WithOptions(torch.nn.RNNBase):
             self._become_more(sizes)
 
     def _become_more(self, sizes: tuple[int, ...] | None) -> None:
-        """All that torch's layer has not."""
+        """Take on what torch's layer lacks: sizes of each layer, options, and their weights."""
         self.is_more = True
         if sizes is not None:
             self._resize(sizes)
@@ -198,7 +198,7 @@ class WithOptions(torch.nn.RNNBase):
             self.add_module(name, made)
 
     def _now(self) -> Within:
-        """The layer as a `Recurrent` on the weights of now."""
+        """The layer as a `Recurrent` on its present weights."""
         self._ready()
         return self._on(self._named())
 
