@@ -99,7 +99,10 @@ class Pool(torch.nn.Module):
             known = f", with size={self.size}" if self.size else ""
             headline = f"the output is {tuple(output.shape)}, and the pool needs {wanted}{known}"
             rule = "T steps, B sequences (B, T with batch_first), then the size of the output."
-            raise ShapeProblem("E218", headline, rule=rule)
+            fix = "Pass the output that the layer gives, without its state."
+            if output.dim() in (2, 3):
+                fix = f"Make the pool with size={output.shape[-1]}."
+            raise ShapeProblem("E218", headline, rule=rule, fix=fix)
         if self.how == "last" and self.bidirectional and output.shape[-1] % 2:
             headline = f"the output is {tuple(output.shape)}: its last axis holds no two directions"
             rule = "Both directions have one size, and stand side by side."
@@ -210,25 +213,7 @@ class ReadOut(torch.nn.Module):
 
     def forward(self, output: Tensor, x: Tensor | None = None) -> Tensor:
         """What is read out of each step."""
-        if (x is None) != (self.input_size == 0):
-            fix = f"Make it with input_size={x.shape[-1]}." if x is not None else "Pass x too."
-            given = f"it is given {'no' if x is None else 'an'} input"
-            headline = f"the read-out joins an input of {self.input_size}, and {given}"
-            raise ShapeProblem("E218", headline, fix=fix)
-        for name, tensor, size in (
-            ("the output", output, self.hidden_size),
-            ("x", x, self.input_size),
-        ):
-            if tensor is None:
-                continue
-            check_tensor(name, tensor)
-            if tensor.shape[-1:] != (size,):
-                headline = f"{name} is {tuple(tensor.shape)}, and its last axis must be {size}"
-                rule = "The read-out is made for that size."
-                raise ShapeProblem("E218", headline, rule=rule)
-        if x is not None and x.shape[:-1] != output.shape[:-1]:
-            headline = f"the output is {tuple(output.shape)}, and x {tuple(x.shape)}"
-            raise ShapeProblem("E218", headline, rule="Each step of the output has its x.")
+        self._check_shapes(output, x)
         both = {"output": output} if x is None else {"output": output, "x": x}
         like, whose = next(self.parameters(), None), "the read-out's weights"
         check_device(both, like, whose=whose)
@@ -237,3 +222,29 @@ class ReadOut(torch.nn.Module):
         check_alike({widest: joined}, like, whose)
         y: Tensor = self.linear(joined)
         return y if self.activation is None else self.activation(y)
+
+    def _check_shapes(self, output: Tensor, x: Tensor | None) -> None:
+        """E218 where the read-out was made for something else."""
+        if (x is None) != (self.input_size == 0):
+            fix = f"Make it with input_size={x.shape[-1]}." if x is not None else "Pass x too."
+            given = f"it is given {'no' if x is None else 'an'} input"
+            headline = f"the read-out joins an input of {self.input_size}, and {given}"
+            raise ShapeProblem("E218", headline, fix=fix)
+        self._check_size("the output", output, "hidden_size")
+        if x is None:
+            return
+        self._check_size("x", x, "input_size")
+        if x.shape[:-1] != output.shape[:-1]:
+            headline = f"the output is {tuple(output.shape)}, and x {tuple(x.shape)}"
+            rule, fix = "Each step of the output has its x.", "Pass the x that the layer has read."
+            raise ShapeProblem("E218", headline, rule=rule, fix=fix)
+
+    def _check_size(self, name: str, tensor: Tensor, argument: str) -> None:
+        """E504 for what is no tensor, E218 for one of another size than that argument said."""
+        check_tensor(name, tensor)
+        size = getattr(self, argument)
+        if tensor.shape[-1:] != (size,):
+            headline = f"{name} is {tuple(tensor.shape)}, and its last axis must be {size}"
+            rule = "The read-out is made for that size."
+            fix = f"Make it with {argument}={tensor.shape[-1]}." if tensor.dim() else None
+            raise ShapeProblem("E218", headline, rule=rule, fix=fix)

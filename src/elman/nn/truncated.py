@@ -73,14 +73,20 @@ def truncated(
 
     Errors: E240 to E242. Source: Williams and Peng, Neural Computation 2(4), 1990.
     """
-    if not is_count(steps):
-        raise ShapeProblem("E240", f"steps={steps!r}", rule=f"A piece has some steps. {COUNT}")
+    _check_steps(steps)
     _check_layer(layer, {"lengths": lengths, "reset": reset})
     named = {"": x, **others}
     streams = {name: s for name, given in named.items() if (s := _stream(layer, name, given))}
     cut, ends = _marked(layer, streams, lengths, reset)
     rest = {n: g for n, g in others.items() if n not in cut and g is not None}
     return _pieces(layer, steps, state, cut, ends, rest)
+
+
+def _check_steps(steps: object) -> None:
+    """E240 for what is no number of steps."""
+    if not is_count(steps):
+        rule = f"A piece has some steps. {COUNT}"
+        raise ShapeProblem("E240", f"steps={steps!r}", rule=rule, fix="As in steps=100.")
 
 
 class _Stream(NamedTuple):
@@ -160,7 +166,8 @@ def _check_layer(layer: Any, marks: Mapping[str, Any]) -> None:
     who = type(layer).__name__
     if isinstance(layer, torch.nn.RNNCellBase) or not isinstance(layer, torch.nn.Module):
         what = "takes one step" if isinstance(layer, torch.nn.RNNCellBase) else "is no layer"
-        raise NameProblem("E241", f"{who} {what}", rule=RULE)
+        fix = "Pass a layer, as elman.nn.LSTM(64, 128)."
+        raise NameProblem("E241", f"{who} {what}", rule=RULE, fix=fix)
     if reads_backwards(layer):
         rule = "What reads backwards begins at the end of the whole sequence."
         fix = "With remat=True it runs in little memory, and the gradient is whole."
