@@ -297,6 +297,16 @@ def test_states_beside_a_packed_sequence_are_looked_at(shapes):
     assert caught.value.code == "E233"
 
 
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}], ids=str)
+@pytest.mark.parametrize("width", (2, 4))
+def test_a_packed_sequence_of_another_width_is_looked_at(options, width):
+    """Of sequences of one length torch's LSTM reads other numbers than theirs."""
+    packed = torch.nn.utils.rnn.pack_sequence([drawn(6, width), drawn(6, width)])
+    with pytest.raises(RuntimeError, match=f"Expected 3, got {width}") as caught:
+        pair("LSTM", **options)[1](packed)
+    assert caught.value.code == "E232"
+
+
 def test_a_weight_of_a_wrong_shape_is_never_read_past_its_end():
     layer = pair("LSTM")[1]
     layer.weight_hh_l0 = torch.nn.Parameter(drawn(3, 5))

@@ -393,12 +393,17 @@ class LSTM(_KernelLayer, torch.nn.LSTM):
         return served(self._checked, input, hx) if found is None else found
 
     def _checked(self, input: Any, hx: Any) -> Any:
-        """What torch's own gives, which reads states beside a packed sequence without a look."""
-        is_pair = isinstance(hx, tuple | list) and len(hx) == 2
-        if is_pair and isinstance(input, PackedSequence) and torch._C._get_tracing_state() is None:
-            given = input.data, input.batch_sizes
-            wanted = self.get_expected_hidden_size(*given), self.get_expected_cell_size(*given)
-            for k, state in enumerate(hx):
-                words = f"Expected hidden[{k}] size {{}}, got {{}}"
-                self.check_hidden_size(state, wanted[k], words)
+        """What torch's own gives, which reads a packed sequence and its states without a look."""
+        if isinstance(input, PackedSequence) and torch._C._get_tracing_state() is None:
+            given, size = (input.data, input.batch_sizes), self.input_size
+            # sequences of one length are oneDNN's, which does not ask
+            is_even = given[0].dim() == 2 and len(given[1].unique()) == 1
+            if is_even and given[0].shape[1] != size:
+                words = f"input.size(-1) must be equal to input_size. Expected {size}, got "
+                raise RuntimeError(f"{words}{given[0].shape[1]}")
+            if isinstance(hx, tuple | list) and len(hx) == 2:
+                wanted = self.get_expected_hidden_size(*given), self.get_expected_cell_size(*given)
+                for k, state in enumerate(hx):
+                    words = f"Expected hidden[{k}] size {{}}, got {{}}"
+                    self.check_hidden_size(state, wanted[k], words)
         return super().forward(input, hx)
