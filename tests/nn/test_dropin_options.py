@@ -178,6 +178,15 @@ def test_dropout_between_layers_is_drawn_as_torch_draws_it():
         assert_same(*found)
 
 
+def test_dropout_may_be_changed_later():
+    ours = elman.nn.GRU(3, 5, num_layers=2, dropout=0.9, return_states=("z",))
+    ours.dropout, x = 0.0, drawn(4, 7, 3).float()
+    (output, *_), (again, *_) = ours(x), ours(x)
+    assert torch.equal(output, again)
+    ours.dropout = 0.5
+    assert not torch.equal(ours(x)[0], output)
+
+
 def test_the_gates_of_every_step():
     layer = LSTM(3, 5, return_states=("c", "f", "h"), dtype=torch.float64)
     x = drawn(7, 4, 3)

@@ -50,11 +50,11 @@ class Within(Recurrent):
         found.__dict__.update({**self.__dict__, "_states": self._drawn})
         return found
 
-    def on(self, weights: Named, norms: Sequence[torch.nn.Module], training: bool) -> Within:
+    def on(self, weights: Named, norms: Sequence[torch.nn.Module], **now: Any) -> Within:
         """The same on these weights."""
         found = object.__new__(Within)
         found.__dict__.update(self.__dict__)
-        found.__dict__.update(given=weights, norms=norms, training=training)
+        found.__dict__.update(given=weights, norms=norms, **now)
         return found
 
     def reset_parameters(self) -> None:
@@ -174,7 +174,6 @@ class WithOptions(torch.nn.RNNBase):
             self.num_layers,
             sizes={"cell": self.hidden_size} if self.proj_size else None,
             batch_first=self.batch_first,
-            dropout=self.dropout if self.num_layers > 1 else 0.0,
             bidirectional=bool(self.bidirectional),
             device="meta",
             dtype=torch.float64,
@@ -212,7 +211,9 @@ class WithOptions(torch.nn.RNNBase):
         """The layer as a `Recurrent` on these weights."""
         within = self._within
         assert within is not None
-        return within.on(named, self._norms(), self.training)
+        # torch's own may be changed later; what a float of a module says is traced twice
+        dropout = self.dropout if self.training and self.num_layers > 1 else 0.0
+        return within.on(named, self._norms(), training=self.training, dropout=dropout)
 
     def _on_frozen(self, named: Named) -> Within:
         """The same, whose own calls pack these weights once."""
