@@ -67,6 +67,10 @@ def classes(report):
 # ---- models ----
 
 
+def test_it_is_found_beside_the_classes_too():
+    assert elman.nn.accelerate is elman.accelerate
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_model_gives_and_learns_what_it_did(name):
     model, loss, swaps = made(name)

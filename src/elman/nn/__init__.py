@@ -10,6 +10,7 @@ except ModuleNotFoundError as error:
     raise
 
 from elman.nn import opaque_op as opaque_op
+from elman.nn.accelerate import accelerate
 from elman.nn.attention import Attention
 from elman.nn.composed import Bidirectional, Stacked
 from elman.nn.crf import CRF
@@ -46,6 +47,7 @@ __all__ = [
     "Recurrent",
     "Search",
     "Stacked",
+    "accelerate",
     "ctc_beam",
     "ctc_greedy",
     "detach",
