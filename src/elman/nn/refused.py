@@ -267,7 +267,8 @@ def _packing(call: Refused) -> ElmanError | None:
     )
 
 
-def _number_of_states(call: Refused) -> ElmanError | None:
+def number_of_states(call: Refused) -> ElmanError | None:
+    """One tensor, or two in a tuple or list."""
     hx, several = call.hx, isinstance(call.hx, tuple | list)
     if hx is None or (several and len(hx) == 2 if call.has_two_states else not several):
         return None
@@ -395,7 +396,7 @@ CHECKS: tuple[Callable[[Refused], ElmanError | None], ...] = (
     _size,
     _no_steps,
     _packing,
-    _number_of_states,
+    number_of_states,
     _states,
     _formats,
     _weights,

@@ -17,7 +17,7 @@ from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
 from elman.nn.passage import Passage
 from elman.nn.recurrent import Recurrent
-from elman.nn.refused import diagnosed, in_torchs_words, torchs_own
+from elman.nn.refused import Refused, diagnosed, in_torchs_words, number_of_states, torchs_own
 from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Variational, Zoneout
 from elman.nn.torch_own import module_node
@@ -235,6 +235,8 @@ class WithOptions(torch.nn.RNNBase):
         """Output, the final states, and what is to be seen of every step."""
         names = KINDS[self.mode][2]
         try:
+            if not (hx is None or isinstance(hx, tuple | list)):
+                raise TypeError(hx)
             state = None if hx is None else dict(zip(names, hx, strict=True))
             within = self._now()
             run = within._run_packed if isinstance(input, PackedSequence) else within._run
@@ -274,8 +276,8 @@ class WithOptions(torch.nn.RNNBase):
         return tensors if len(tensors) > 1 else tensors[0]
 
     def _diagnosed(self, input: Any, hx: Any) -> ElmanError | None:
-        if not isinstance(self.hidden_size, int):
-            return None
+        if not isinstance(self.hidden_size, int):  # then a state may be a tuple itself
+            return number_of_states(Refused(self, input, hx)) if self.mode == "LSTM" else None
         given = hx if self.mode == "LSTM" or hx is None else hx[0]
         found = diagnosed(self, input, given)
         if found is None:
