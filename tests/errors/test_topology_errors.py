@@ -210,6 +210,8 @@ MISTAKES = {
     "E419_banned": lambda: written(banned=[2, 10]),
     "E419_banned_words": lambda: written(banned="end"),
     "E419_all_banned": lambda: written(banned=[0, *range(2, 10)], min_steps=2),
+    "E419_no_repeat_ngram_size": lambda: written(no_repeat_ngram_size=0),
+    "E413_repeats_of_vectors": lambda: vectors().generate(max_steps=3, no_repeat_ngram_size=2),
     "E419_min_steps": lambda: written(min_steps=0),
     "E419_min_steps_above_max_steps": lambda: written(min_steps=5),
     "E243_steps": lambda: Decoder(CLOCKED, embedding(), start=0).generate(

@@ -324,3 +324,43 @@ def test_weights_are_packed_once_for_what_is_written_and_no_longer(layer):
         if layer != "parametrized":
             for model in (own, plain):  # changed between calls
                 next(model.layer.parameters()).detach().mul_(-1.5)
+
+
+def repeats(text, size):
+    """Whether so many tokens in a row come twice."""
+    runs = [text[k : k + size] for k in range(len(text) - size + 1)]
+    return len(runs) > len(set(runs))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("how", ["greedy", "sample", "beam"])
+def test_no_tokens_in_a_row_come_twice(how, size):
+    torch.manual_seed(3)
+    model, keys = decoder(7, end=None), memory(3)
+    options = {"method": how, "max_steps": 7, "banned": [6] if size > 1 else None}
+    plain = model.generate(None, keys, **options).tokens()
+    found = model.generate(None, keys, no_repeat_ngram_size=size, **options)
+    assert how == "sample" or any(repeats(tuple(text), size) for text in plain)
+    assert not any(repeats(tuple(text), size) for text in found.tokens())
+    for b, text in enumerate(found.tokens()):
+        own, _ = likelihood(model, keys[:, b : b + 1], text)
+        assert found.log_probs[b].item() == pytest.approx(own, rel=1e-9)
+
+
+def test_a_wide_beam_without_repeats_finds_what_brute_force_finds():
+    tokens, steps = 3, 5
+    model, keys = decoder(tokens, seed=2), memory(1)
+    beam = {"method": "beam", "beam_size": tokens**steps, "no_repeat_ngram_size": 2}
+    for length_penalty in (0.0, 1.0):
+        found = model.generate(None, keys, max_steps=steps, length_penalty=length_penalty, **beam)
+        texts = [text for text in every(tokens, steps) if not repeats(text, 2)]
+        scores = [likelihood(model, keys, text)[0] / len(text) ** length_penalty for text in texts]
+        assert found.scores.item() == pytest.approx(max(scores), rel=1e-9)
+
+
+@pytest.mark.parametrize("how", ["greedy", "sample", "beam"])
+def test_where_every_token_would_be_a_repeat_none_is_barred(how):
+    model, keys = decoder(3, end=None), memory(2)
+    found = model.generate(None, keys, method=how, max_steps=6, no_repeat_ngram_size=1, banned=[2])
+    assert all(set(text[:2]) == {0, 1} and set(text) == {0, 1} for text in found.tokens())
+    assert found.log_probs.isfinite().all()

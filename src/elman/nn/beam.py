@@ -91,11 +91,11 @@ def beam_search(task: Writing, how: Search) -> Generated:
     task, token, carry = _widened(task, size)
     history, ended, going = _History(), None, None
     over = torch.zeros(rows, dtype=torch.bool, device=token.device)
+    past: list[Tensor] = []  # of each beam that goes on, (B * K)
     for t in range(task.max_steps):
         logits, weights, carry = task.step(token, carry, t)
-        found = how.allowed(log_probs(logits), task.end, t).unflatten(
-            0, (rows, size)
-        )  # (B, K, tokens)
+        found = how.allowed(log_probs(logits), task.end, past)
+        found = found.unflatten(0, (rows, size))  # (B, K, tokens)
         if going is None or ended is None:
             going = found.new_full((rows, size), -torch.inf)
             going[:, 0] = 0.0  # the beams are still the same
@@ -108,7 +108,10 @@ def beam_search(task: Writing, how: Search) -> Generated:
         over = over | _is_over(ended, going, task, how, t)
         if over.all():
             break
-        token, carry = written.flatten(), _picked(carry, parent, task.decoder.layer)
+        index = (torch.arange(rows, device=parent.device)[:, None] * size + parent).flatten()
+        token, carry = written.flatten(), _picked(carry, index, task.decoder.layer)
+        is_read = how.no_repeat_ngram_size is not None
+        past = [*(each[index] if is_read else each for each in past), token]
     assert ended is not None
     return _best(ended, history, task, how)
 
@@ -170,11 +173,8 @@ def _widened(task: Writing, size: int) -> tuple[Writing, Tensor, Carry]:
     return replace(task, inputs=inputs), task.first.repeat_interleave(size), carry
 
 
-def _picked(carry: Carry, parent: Tensor, layer: torch.nn.Module) -> Carry:
-    """What the beams hand on, from the beams (B, K) that they come from."""
-    rows, size = parent.shape
-    first = torch.arange(rows, device=parent.device)[:, None] * size
-    index = (first + parent).flatten()
+def _picked(carry: Carry, index: Tensor, layer: torch.nn.Module) -> Carry:
+    """What the beams hand on, from the beams (B * K) that they come from."""
     state = along(layer, carry.state, lambda s, axis: s.index_select(axis, index))
     context = carry.context
     return carry._replace(

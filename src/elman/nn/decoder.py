@@ -332,9 +332,9 @@ class Decoder(torch.nn.Module):
         (torch.Size([4, 1]), [...])
 
         `search` is what `Search` takes: method="greedy", "sample" (temperature, top_k, top_p,
-        generator) or "beam" (beam_size, length_penalty, n_best), each with banned and min_steps.
-        Nothing is differentiated; call `eval()` first where the layer has dropout. Inputs that vary
-        over time have max_steps steps or more.
+        generator) or "beam" (beam_size, length_penalty, n_best), each with banned, min_steps and
+        no_repeat_ngram_size. Nothing is differentiated; call `eval()` first where the layer has
+        dropout. Inputs that vary over time have max_steps steps or more.
         """
         how = Search.of(search)
         with torch.no_grad(), packed_once(self.layer):

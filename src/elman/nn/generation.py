@@ -20,10 +20,12 @@ def written(task: Writing, how: Search) -> Generated:
         rule = "What is written has min_steps steps at least, and max_steps at most."
         raise NameProblem("E419", headline, rule=rule)
     if task.decoder.embedding is None:
-        if how.method != "greedy" or how.banned:
+        given = [n for n in ("banned", "no_repeat_ngram_size") if getattr(how, n)]
+        if how.method != "greedy" or given:
             rule = "A read-out of numbers has no tokens to choose from."
             fix = "Give the decoder an embedding."
-            what = f"banned={how.banned!r}" if how.banned else f"method={how.method!r}"
+            name = given[0] if given else "method"
+            what = f"{name}={getattr(how, name)!r}"
             headline = f"{what} without an embedding"
             raise NameProblem("E413", headline, rule=rule, fix=fix)
         return _vectors(task)
@@ -48,11 +50,12 @@ def _tokens(task: Writing, how: Search) -> Generated:
     rows = len(token)
     runs = torch.ones(rows, dtype=torch.bool, device=token.device)
     lengths = torch.zeros(rows, dtype=torch.long, device=token.device)
-    tokens, seen = [], []
+    tokens: list[Tensor] = []
+    seen = []
     total: Tensor | None = None
     for t in range(task.max_steps):
         logits, weights, carry = task.step(token, carry, t)
-        found, logits = log_probs(logits), how.allowed(logits, task.end, t)
+        found, logits = log_probs(logits), how.allowed(logits, task.end, tokens)
         token = logits.argmax(-1) if how.method == "greedy" else draw(logits, how)
         step = found.gather(1, token[:, None])[:, 0].masked_fill(~runs, 0.0)
         total = step if total is None else total + step

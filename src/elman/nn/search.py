@@ -46,11 +46,14 @@ class Search:
         n_best: how many sequences are given; None for the best one, without an axis.
         banned: tokens that are never written.
         min_steps: how many steps are written at least: the end token comes last of them at soonest.
+        no_repeat_ngram_size: no so many tokens in a row come twice in a sequence, as long as
+            another token is left to be written.
 
     Errors: E413 for an unknown method, E419 for a setting that cannot be.
 
     Source: top_k, Fan et al., arXiv:1805.04833; top_p, Holtzman et al., arXiv:1904.09751;
-    the penalty as a function, Wu et al., arXiv:1609.08144, equation 14.
+    the penalty as a function, Wu et al., arXiv:1609.08144, equation 14; no_repeat_ngram_size,
+    Paulus et al., arXiv:1705.04304.
     """
 
     method: str = "greedy"
@@ -63,6 +66,7 @@ class Search:
     n_best: int | None = None
     banned: Sequence[int] | None = ()
     min_steps: int | None = None
+    no_repeat_ngram_size: int | None = None
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> Search:
@@ -89,7 +93,7 @@ class Search:
                 if given is not None and name in LAWS and not LAWS[name][0](given):
                     raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
         check_generator(self.generator)
-        for name in ("banned", "min_steps"):
+        for name in ("banned", "min_steps", "no_repeat_ngram_size"):
             given = getattr(self, name)
             if given is not None and not LAWS[name][0](given):
                 raise NameProblem("E419", f"{name}={given!r}", rule=LAWS[name][1])
@@ -109,23 +113,45 @@ class Search:
             raise NameProblem("E419", f"length_penalty gives {found} for {length}", rule=rule)
         return found
 
-    def allowed(self, scores: Tensor, end: int | None, t: int) -> Tensor:
-        """Scores (..., tokens) of step t, -inf of what may not be written; E419 if all of it is."""
-        tokens = scores.shape[-1]
+    def allowed(self, scores: Tensor, end: int | None, past: Sequence[Tensor]) -> Tensor:
+        """Scores (R, tokens) of a step, -inf of what may not be written; E419 if all of it is.
+
+        `past` are the tokens (R) of the steps before.
+        """
+        tokens, t = scores.shape[-1], len(past)
         not_yet = () if end is None or t + 1 >= (self.min_steps or 1) else (end,)
         hidden = sorted({*(self.banned or ()), *not_yet})
+        size = self.no_repeat_ngram_size
         if not hidden:
-            return scores
+            return scores if size is None else without_repeats(scores, past, size)
         if hidden[-1] >= tokens or len(hidden) == tokens:
             what = f"banned={self.banned!r}" + f", min_steps={self.min_steps}" * bool(not_yet)
             rule = f"There are {tokens} tokens, from 0 on, and one must be left to be written."
             raise NameProblem("E419", what, rule=rule)
-        return scores.index_fill(-1, torch.tensor(hidden, device=scores.device), -torch.inf)
+        scores = scores.index_fill(-1, torch.tensor(hidden, device=scores.device), -torch.inf)
+        return scores if size is None else without_repeats(scores, past, size)
 
     def __repr__(self) -> str:
         said = {each.name: getattr(self, each.name) for each in fields(self)}
         words = [f"{n}={v!r}" for n, v in said.items() if v is not None and v != ()]
         return f"Search({', '.join(words)})"
+
+
+def without_repeats(scores: Tensor, past: Sequence[Tensor], size: int) -> Tensor:
+    """Scores (R, tokens), -inf where a token would end `size` in a row that stand in the past.
+
+    >>> past = [torch.tensor([token]) for token in (0, 1, 2, 0)]
+    >>> without_repeats(torch.zeros(1, 3), past, 2)
+    tensor([[0., -inf, 0.]])
+    """
+    if len(past) < size:
+        return scores
+    written = torch.stack([*past], dim=1)
+    runs = written.unfold(1, size, 1)  # (R, runs, size)
+    is_begun = (runs[..., :-1] == written[:, None, len(past) - size + 1 :]).all(-1)
+    row, run = is_begun.nonzero(as_tuple=True)
+    found = scores.index_put((row, runs[row, run, -1]), scores.new_tensor(-torch.inf))
+    return torch.where((found > -torch.inf).any(-1, keepdim=True), found, scores)
 
 
 def check_generator(given: object) -> None:
@@ -158,6 +184,7 @@ LAWS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "It is a number, 0 for none, or a function of the length.",
     ),
     "min_steps": (is_count, COUNT),
+    "no_repeat_ngram_size": (is_count, COUNT),
     "banned": (
         lambda given: isinstance(given, list | tuple | set) and all_tokens(given),
         "It is a list of tokens: whole numbers from 0 on.",

@@ -267,7 +267,7 @@ class WithOptions(torch.nn.RNNBase):
         """A state as `step_by_name` takes it; what is none as it is."""
         names = KINDS[self.mode][2]
         tensors = (state,) if len(names) == 1 else state
-        is_placed = isinstance(state, torch.Tensor | tuple) and len(tensors) == len(names)
+        is_placed = isinstance(state, torch.Tensor | tuple | list) and len(tensors) == len(names)
         return dict(zip(names, tensors, strict=True)) if is_placed else state
 
     def by_place(self, state: Named) -> Any:
