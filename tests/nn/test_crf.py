@@ -520,3 +520,14 @@ def test_the_best_of_numbers_that_are_none_is_an_error():
     crf.transitions.data[0, 1] = torch.nan
     with pytest.raises(ElmanError, match="a transition of the CRF is nan"):
         crf.viterbi(emissions[:1])
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 2]])
+def test_shapes_alone_on_meta(lengths):
+    labels = ["O", "B-PER", "I-PER"]
+    crf = CRF(3, allowed=constraints(labels), device="meta", dtype=torch.float32)
+    emissions = torch.zeros(4, 2, 3, device="meta", requires_grad=True)
+    tags = torch.zeros(4, 2, dtype=torch.long, device="meta")
+    crf(emissions, tags, lengths=lengths).backward()
+    assert emissions.grad.shape == (4, 2, 3) and crf.transitions.grad.shape == (3, 3)
+    assert crf.marginals(emissions, lengths=lengths).shape == (4, 2, 3)

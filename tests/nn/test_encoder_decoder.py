@@ -219,3 +219,11 @@ def test_copies_and_checkpoints():
         parameter.data.zero_()
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(other(source, targets, LENGTHS)[0], wanted)
+
+
+def test_shapes_alone_on_meta():
+    encoder = Encoder(GRU(4, 6), torch.nn.Embedding(9, 4))
+    decoder = Decoder(GRU(4, 6), torch.nn.Embedding(9, 4), attention=Attention(6, 6), start=0)
+    model, tokens = EncoderDecoder(encoder, decoder).to("meta"), torch.zeros(5, 2, device="meta")
+    logits, _, weights = model(tokens.long(), tokens.long(), [5, 2], target_lengths=[3, 5])
+    assert logits.shape == (5, 2, 9) and weights.shape == (5, 2, 5) and logits.is_meta

@@ -250,8 +250,10 @@ class _LogPartition(_Known):
         return None, None, marginals, marginals[0].sum(0), transitions, ends.sum(0)
 
 
-def is_plain() -> bool:
-    """Whether the numbers can be looked at: not while torch makes another function of a call."""
+def is_plain(numbers: Tensor | None = None) -> bool:
+    """Whether numbers can be looked at: not while torch makes another function of a call."""
+    if numbers is not None and numbers.is_meta:
+        return False
     return not (torch.compiler.is_compiling() or is_transformed())
 
 
@@ -280,7 +282,7 @@ def marginals(chain: Chain, pairs: bool = False) -> Tensor:
 
 
 def _found(chain: Chain) -> Paths | None:
-    if not is_plain() or not chain.emissions.numel():
+    if not is_plain(chain.emissions) or not chain.emissions.numel():
         return None
     return paths(chain)
 
@@ -294,7 +296,7 @@ def best(chain: Chain) -> tuple[Tensor, Tensor]:
         scores.append((scores[-1][:, None] + turned).amax(-1) + emission)
     until = torch.stack(scores)
     score = (chain.of_last(until) + chain.end).amax(-1)
-    if is_plain():
+    if is_plain(chain.emissions):
         return _walked_on_host(chain, until), score
     return _walked_back(chain, scores, lambda ways: ways.argmax(-1)), score
 

@@ -213,7 +213,10 @@ class CRF(torch.nn.Module):
         count = 1 if num_samples is None else _count("num_samples", num_samples)
         check_generator(generator)
         chain = self._possible(given)
-        if is_plain() and not (finite := self._log_partition(given, chain).isfinite()).all():
+        if (
+            is_plain(given.emissions)
+            and not (finite := self._log_partition(given, chain).isfinite()).all()
+        ):
             raise no_number(given, int((~finite).nonzero()[0]))
         drawn = chains.drawn(chain, count, generator)  # (count, T, B)
         found = given.returned(torch.where(chain.is_within, drawn, -1), 1)
@@ -224,7 +227,7 @@ class CRF(torch.nn.Module):
             like = next(self.parameters(), None)
             check_device({"emissions": emissions}, like, whose="the CRF's transitions")
         given = read(self.num_tags, self.batch_first, emissions, mask, lengths, tags)
-        if tags is not None and is_plain():
+        if tags is not None and is_plain(given.emissions):
             Allowed(self.allowed_start, self.allowed, self.allowed_end).check_tags(given)
         return given
 
@@ -266,7 +269,7 @@ class CRF(torch.nn.Module):
             total: Tensor = chain_op.log_partition(*chain.scores, chain.lengths)
             return total
         found = chains.log_partition(chain)
-        if is_plain() and (found < NEVER / 2).any():
+        if is_plain(given.emissions) and (found < NEVER / 2).any():
             raise no_path(given, int(found.argmin()))
         return found
 
@@ -274,7 +277,7 @@ class CRF(torch.nn.Module):
         """The chain, where there is a path at all: E434."""
         chain = self._chain(given)
         is_bound = self.allowed is not None or self.allowed_start is not None
-        if is_bound or (is_plain() and not given.emissions.isfinite().all()):
+        if is_bound or (is_plain(given.emissions) and not given.emissions.isfinite().all()):
             with torch.no_grad():
                 self._log_partition(given, chain)
         return chain
@@ -287,7 +290,7 @@ class CRF(torch.nn.Module):
             paths, scores = path[None], score[None]
         else:
             paths, scores = chains.best_of(chain, count)
-        if is_plain() and not (scores[0] >= NEVER / 2).all():
+        if is_plain(given.emissions) and not (scores[0] >= NEVER / 2).all():
             at = int(scores[0].argmin())  # of numbers that are none the first
             raise no_number(given, at) if scores[0, at].isnan() else no_path(given, at)
         return paths, scores

@@ -113,7 +113,7 @@ def _lengths(given: Given, mask: Any, lengths: Any) -> Tensor | None:
     else:
         seen = check_lengths(lengths, (steps, rows), given.batched) if is_plain() else lengths
         counted = torch.as_tensor(seen, device=device).reshape(-1)
-    if is_plain() and rows:
+    if is_plain(given.emissions) and rows:
         if counted.min() == steps:
             return None
         if counted.min() < 1:
@@ -134,10 +134,14 @@ def _counted(mask: Any, given: Given) -> Tensor:
         raise NameProblem("E432", what, rule=PREFIX, fix=fix) from None
     if found.shape != _form(given):
         raise _wrong_form("E432", "mask", tuple(found.shape), given)
-    if is_plain() and found.dtype is not torch.bool and not ((found == 0) | (found == 1)).all():
+    if (
+        is_plain(found)
+        and found.dtype is not torch.bool
+        and not ((found == 0) | (found == 1)).all()
+    ):
         raise NameProblem("E432", "mask holds other numbers than 0 and 1", rule=PREFIX, fix=fix)
     on = _ordered(found != 0, given)
-    if is_plain():
+    if is_plain(found):
         late = (on[1:] & ~on[:-1]).nonzero()
         if len(late):
             t, b = map(int, late[0])
@@ -166,7 +170,7 @@ def _tags(given: Given, tags: Any, num_tags: int) -> Tensor:
     if given.lengths is not None:
         steps = torch.arange(len(found), device=found.device)[:, None]
         found = torch.where(steps < given.lengths, found, 0)
-    if is_plain() and found.numel():
+    if is_plain(found) and found.numel():
         wrong = ((found < 0) | (found >= num_tags)).nonzero()
         if len(wrong):
             t, b = map(int, wrong[0])

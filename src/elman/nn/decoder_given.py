@@ -141,7 +141,7 @@ def check_tokens(
     name: str, given: torch.Tensor, tokens: int, *, fix: str, is_turned: bool = False
 ) -> None:
     """E418 for an entry of tokens (T, B) that is none; a turned name is of (B, T)."""
-    if not is_seen():
+    if not is_seen() or given.is_meta:
         return
     wrong = (given < 0) | (given >= tokens)
     if wrong.any():
