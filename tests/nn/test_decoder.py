@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import pytest
 
@@ -158,10 +159,17 @@ def test_scheduled_sampling_draws_for_each_step_and_sequence():
     assert torch.equal(torch.stack(read), tokens)
 
 
-@pytest.mark.parametrize("lengths", [None, [T, 0, 2]])
+@pytest.mark.parametrize("lengths", [None, [T, 0, 2], [0, T, 2]])
 @pytest.mark.parametrize("is_given", [False, True])
-@pytest.mark.parametrize(("kind", "sizes"), [(GRU, HIDDEN), (LSTM, [4, HIDDEN])])
-def test_steps_of_a_drop_in_draw_what_its_sequence_draws(kind, sizes, is_given, lengths):
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        (GRU, HIDDEN),
+        (LSTM, [4, HIDDEN]),
+        (functools.partial(Recurrent, elman.cells["gru"]), HIDDEN),
+    ],
+)
+def test_steps_draw_what_one_call_draws(kind, sizes, is_given, lengths):
     drops = {"zoneout": 0.2, "variational_dropout": 0.4, "weight_drop": 0.3}
     layer = kind(WIDTH, sizes, dtype=torch.float64, **drops)
     model, targets = Decoder(layer, torch.nn.Embedding(TOKENS, WIDTH), start=0).double(), given()[0]
@@ -171,7 +179,8 @@ def test_steps_of_a_drop_in_draw_what_its_sequence_draws(kind, sizes, is_given, 
         torch.manual_seed(1)
         own = torch.Generator().manual_seed(0)
         options = {"lengths": lengths, "teacher_forcing": share, "generator": own}
-        told.append(model.train()(targets, state, **options)[:2])
+        logits, after, _ = model.train()(targets, state, **options)
+        told.append((logits, after["h"] if isinstance(after, dict) else after))
     torch.testing.assert_close(*told, rtol=1e-10, atol=1e-12)
     assert not torch.equal(told[0][0], model.eval()(targets, state, lengths=lengths)[0])
 

@@ -13,6 +13,7 @@ from elman.backends.masks import check_lengths
 from elman.cell import Cell
 from elman.errors import NameProblem, ShapeProblem
 from elman.nn.counted import is_seen
+from elman.nn.drawn import SEED
 from elman.nn.given import check_tensor
 from elman.nn.masked import Marks
 from elman.nn.packed import through
@@ -222,7 +223,7 @@ def is_drawing(layer: Any) -> bool:
 def kept_rows(within: Tensor, after: Any, before: Any, axis: int) -> Any:
     """What `after` holds of the sequences (B) within, and `before` of others; 0 where None."""
     if isinstance(after, Mapping):
-        known = before or {}
+        known = {SEED: after.get(SEED), **(before or {})}  # one for all sequences
         return {n: kept_rows(within, each, known.get(n), axis) for n, each in after.items()}
     if isinstance(after, torch.Tensor):
         rows = within.reshape(-1, *[1] * (after.dim() - axis - 1))
