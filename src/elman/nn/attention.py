@@ -117,7 +117,8 @@ class Attention(torch.nn.Module):
                 raise ShapeProblem("E218", shapes, rule="Each key has its value.")
         if keys.shape[-1] != self.key_size:
             raise _clash("keys", keys, self.key_size)
-        check_alike({"values": keys if values is None else values}, keys, "the keys")
+        if values is not None:
+            check_alike({"values": values}, keys, "the keys")
         check_alike({"keys": keys}, next(self.parameters(), None), "the attention's weights")
         turned = keys.transpose(0, 1)
         lead = (keys if not self.batch_first else turned).shape[:2]
@@ -166,7 +167,6 @@ class Attention(torch.nn.Module):
         check_tensor("query", query)
         if query.shape[-1] != self.query_size:
             raise _clash("query", query, self.query_size)
-        check_alike({"query": query}, next(self.parameters(), None), "the attention's weights")
         if isinstance(keys, Memory):
             memory = keys.checked(lengths, mask, values)
         else:
