@@ -256,6 +256,60 @@ def test_many_gradients_at_once(kind):
         same(*(jacobian(lambda x: layer(x)[0], few, vectorize=v) for v in (True, False)))
 
 
+def quick(names, *kept):
+    """All of them, of which only these are no slow tests."""
+    return [n if n in kept else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
+NORMALISED = {
+    "Recurrent": lambda: layer_of("own", num_layers=2, layer_norm=True),
+    "GRU": lambda: elman.nn.GRU(3, 4, 2, layer_norm=True, dtype=WIDE),
+    "a cell": lambda: elman.nn.Recurrent("h[t] = layer_norm(W @ x[t] + U @ h[t-1])", 3, 4),
+}
+
+
+@pytest.mark.parametrize("kind", quick(NORMALISED, "Recurrent"))
+def test_derivatives_of_every_order_and_mode_through_normalised_layers(kind):
+    """torch's LayerNorm is wrong in some of them: of weights already the second, by any mode."""
+    layer = NORMALISED[kind]().to(WIDE)
+    own = weights_of(layer)
+    x = drawn(2, 2, 3)
+
+    def along(x, *steps):
+        """Of a sum over all outputs, the derivative along each of the steps."""
+        if not steps:
+            return called(layer)(own, x).pow(3).sum()
+        return jvp(lambda x: along(x, *steps[1:]), (x,), (steps[0],))[1]
+
+    u, v, w = (drawn(*x.shape, seed=seed) for seed in (1, 2, 3))
+    for steps in ((u,), (u, v), (u, v, w)):
+        ahead, behind = (along(x + near * steps[0], *steps[1:]) for near in (1e-5, -1e-5))
+        same(along(x, *steps), (ahead - behind) / 2e-5, near=1e-6)
+    modes = (jacfwd, jacrev)
+    same(*(f(f(grad(along)))(x[:, :1]) for f in modes))
+
+    def loss(own):
+        return squares(called(layer)(own, x))
+
+    eager = torch.autograd.functional.hessian(
+        lambda *weights: loss(dict(zip(own, weights, strict=True))), (*own.values(),)
+    )
+    for found in (outer(inner(loss))(own) for outer in modes for inner in modes):
+        same([[found[a][b] for b in own] for a in own], eager)
+
+
+def test_a_normalisation_is_torchs_in_any_dtype():
+    layer = elman.nn.LSTM(3, 4, layer_norm=True).norm_l0
+    assert isinstance(layer, torch.nn.LayerNorm)
+    assert repr(layer) == repr(torch.nn.LayerNorm(3))
+    torch.nn.init.uniform_(layer.bias)
+    for dtype, near in ((WIDE, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+        x = drawn(5, 2, 3).to(dtype)
+        found = vmap(layer.to(dtype))(x)
+        assert found.dtype is dtype
+        same(found, layer(x), near)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_linearize(name):
@@ -285,6 +339,15 @@ def test_autocast(name, lengths, dtype):
     torch.testing.assert_close(output.float(), expected, rtol=0, atol=0.02)
     output.float().sum().backward()
     assert {weight.grad.dtype for weight in layer.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("make", [elman.nn.LSTM, lambda *n, **o: layer_of("gru", **o)])
+def test_autocast_with_what_stands_beside_the_output(make):
+    layer, x = make(3, 4, skip_input=True, residual=False, dtype=torch.float32), drawn(4, 2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x.float(), lengths=[4, 2])[0]
+    assert output.dtype is torch.bfloat16
+    same(output.float(), layer(x.float(), lengths=[4, 2])[0], near=0.02)
 
 
 def test_autocast_leaves_float64_and_what_is_outside_of_it():
@@ -323,11 +386,6 @@ def trained(model, layer, x, **named):
     x = x.clone().requires_grad_()
     found = model(x, **named)
     return found, torch.autograd.grad(squares(found), [x, *layer.parameters()])
-
-
-def quick(names, *kept):
-    """All of them, of which only these are no slow tests."""
-    return [n if n in kept else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @pytest.mark.parametrize("kind", quick(KINDS, "gru"))

@@ -30,7 +30,7 @@ def seeds(before: Sequence[State], continued: bool) -> Tensor:
     known = [state[SEED][0, :1] for state in before if SEED in state and state[SEED].numel()]
     if continued and len(known) == len(before):
         return torch.cat(known)
-    return torch.randint(SEEDS, (len(before),))
+    return torch.randint(SEEDS, (len(before),), device="cpu")
 
 
 def words(state: State, seed: Tensor, lead: tuple[int, int], like: Tensor) -> dict[str, Tensor]:

@@ -206,7 +206,7 @@ def _constants(cell: Cell, given: Mapping[str, object]) -> State:
     found = {}
     for name, default in cell.constants.items():
         value = number_array("constants", name, given.get(name, default))
-        tensor = torch.as_tensor(value, dtype=torch.float64)
+        tensor = torch.as_tensor(value, dtype=torch.float64, device="cpu")
         if tuple(tensor.shape) != np.shape(default):
             raise WeightProblem(
                 "E503",

@@ -25,7 +25,7 @@ from elman.nn.given import (
 )
 from elman.nn.input_form import InputForm
 from elman.nn.layers import Stack, stacked
-from elman.nn.passage import Passage, check_residual
+from elman.nn.passage import LayerNorm, Passage, check_residual
 from elman.nn.regularized import Drops
 from elman.nn.rungs import check_two_ways, rung_of, with_learned_starts
 from elman.nn.stack import each_layer, plan_sizes
@@ -54,6 +54,7 @@ class RecurrentParts(CanFreeze):
     skip_input: bool
     drops: Drops
     _stack: Stack | None
+    _numbers: Mapping[str, Tensor] = {}  # of the constants, whatever befalls the buffers
 
     def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
         """Read the cell of each layer, and put learned first states and dropout into it."""
@@ -112,7 +113,7 @@ class RecurrentParts(CanFreeze):
         if self.residual:
             check_residual(widths)
         for k, width in enumerate(widths[:-1] if self.layer_norm else ()):
-            self.add_module(f"norm_l{k}", torch.nn.LayerNorm(width, device=device, dtype=dtype))
+            self.add_module(f"norm_l{k}", LayerNorm(width, device=device, dtype=dtype))
         self.output_size = widths[-1] + (self.input_size if self.skip_input else 0)
         self._stack = self._in_one()
 
@@ -152,10 +153,36 @@ class RecurrentParts(CanFreeze):
     ) -> None:
         """The constants of each layer, which are not saved with it."""
         constants = constant_tensors(self.cells, given)
-        for rung in self._rungs:
-            for name, tensor in constants[rung.number].items():
-                kept = tensor.to(device, dtype or torch.get_default_dtype())
-                self.register_buffer(rung.weights[name], kept, persistent=False)
+        self._numbers = {
+            rung.weights[name]: tensor
+            for rung in self._rungs
+            for name, tensor in constants[rung.number].items()
+        }
+        where = device or torch.get_default_device(), dtype or torch.get_default_dtype()
+        for name, tensor in self._numbers.items():
+            self.register_buffer(name, tensor.to(*where), persistent=False)
+
+    def _hollow(self) -> list[str]:
+        """The constants that are on "meta", without their numbers."""
+        buffers = self._buffers.items()
+        return [n for n, buffer in buffers if n in self._numbers and buffer.is_meta]  # type: ignore[union-attr]
+
+    def _fill(self, hollow: Iterable[str]) -> None:
+        """Give constants their numbers, which no checkpoint holds, where the weights are by now."""
+        for name in hollow:
+            weight = self._weight()
+            like: Any = self._buffers[name] if weight is None else weight
+            self._buffers[name] = self._numbers[name].to(like.device, like.dtype)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> RecurrentParts:
+        hollow = self._hollow()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._fill(hollow)
+        return self
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        super()._load_from_state_dict(*given)
+        self._fill(self._hollow())  # by assign=True the weights have left "meta" alone
 
     def reset_parameters(self) -> None:
         """torch's own rule: uniform within 1/sqrt(hidden_size); a learned initial state is 0."""

@@ -12,6 +12,7 @@ import torch
 from elman.errors import ShapeProblem
 from elman.nn.layers import Lead, Tensor
 from elman.nn.masked import Masks
+from elman.nn.opaque import is_transformed
 
 Outputs: TypeAlias = tuple[Tensor, ...]
 Run: TypeAlias = Callable[[Any], Outputs]  # a direction of a layer: what it gives for what it reads
@@ -76,6 +77,20 @@ class _Turned(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # type: ignore[override]
         return _picked(tangent, ctx.saved_tensors[0])
+
+
+class LayerNorm(torch.nn.LayerNorm):
+    """torch's own, but under transforms: its jvp of jvp and its third derivatives are wrong."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input (..., size) with mean 0 and variance 1, times the weight, plus the bias."""
+        if torch.compiler.is_compiling() or not is_transformed():
+            return super().forward(input)
+        wide = input.to(torch.promote_types(input.dtype, torch.float32))
+        variance, mean = torch.var_mean(wide, -1, correction=0, keepdim=True)
+        found: Tensor = (wide - mean) / torch.sqrt(variance + self.eps)
+        found = found if self.weight is None else found * self.weight
+        return (found if self.bias is None else found + self.bias).to(input.dtype)
 
 
 @dataclass(frozen=True)

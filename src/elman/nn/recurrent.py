@@ -199,7 +199,8 @@ class Recurrent(RecurrentParts):
             outputs, after, seen = self._climbed(inputs, before, lead, masks, marks.is_step)
         outputs = outputs[: len(self.cells[-1].returns)]
         if self.skip_input:
-            outputs = (torch.cat([outputs[0], inputs[self.main or ""]], dim=-1), *outputs[1:])
+            read = inputs[self.main or ""].to(outputs[0].dtype)  # which torch.autocast chose
+            outputs = (torch.cat([outputs[0], read], dim=-1), *outputs[1:])
         output = self._shape_out(outputs, batched, batch_first)
         after = after if batched else without_batch(after)
         if not self.return_states:

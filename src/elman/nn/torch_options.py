@@ -15,7 +15,7 @@ from elman.nn.frozen import Frozen
 from elman.nn.given import check_switches, remat_steps
 from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
-from elman.nn.passage import Passage
+from elman.nn.passage import LayerNorm, Passage
 from elman.nn.recurrent import Recurrent
 from elman.nn.refused import Refused, diagnosed, in_torchs_words, number_of_states, torchs_own
 from elman.nn.refused_making import OPTIONS
@@ -192,8 +192,8 @@ class WithOptions(torch.nn.RNNBase):
             if parameter is not None:
                 self.register_parameter(name, torch.nn.Parameter(like.new_zeros(parameter.shape)))
         for name, norm in within._modules.items():
-            assert isinstance(norm, torch.nn.LayerNorm)
-            made = torch.nn.LayerNorm(norm.normalized_shape, device=like.device, dtype=like.dtype)
+            assert isinstance(norm, LayerNorm)
+            made = LayerNorm(norm.normalized_shape, device=like.device, dtype=like.dtype)
             self.add_module(name, made)
 
     def _now(self) -> Within:
