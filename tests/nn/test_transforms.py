@@ -380,6 +380,11 @@ def compiled(model, **options):
     return torch.compile(model, **{"backend": "aot_eager", "fullgraph": True, **options})
 
 
+def said_in_a_graph(words, kind):
+    """Of an error within a whole graph torch before 2.12 says its class alone."""
+    return words if torch.__version__ >= "2.12" else f"{words}|exception {kind}"
+
+
 def trained(model, layer, x, **named):
     """What is found and all gradients, with the same draws each time."""
     torch.manual_seed(2)
@@ -492,12 +497,14 @@ def test_a_graph_is_differentiated_but_once_and_evaluation_keeps_nothing(make):
 @pytest.mark.parametrize("fullgraph", [True, False])
 @pytest.mark.parametrize("make", [KINDS["gru"], lambda: elman.nn.LSTM(3, 4, dtype=WIDE)])
 def test_a_wrong_shape_is_said_in_a_graph(make, fullgraph):
-    with pytest.raises((ElmanError, RuntimeError), match=r"needs \(T, B, 3\)|Expected 3, got 7"):
+    words = said_in_a_graph(r"needs \(T, B, 3\)|Expected 3, got 7", "ShapeProblem")
+    with pytest.raises((ElmanError, RuntimeError), match=words):
         compiled(make(), fullgraph=fullgraph)(drawn(4, 2, 7))
 
 
 def test_several_dtypes_are_refused_in_a_graph_as_by_torch():
-    with pytest.raises(ValueError, match="does not match weight dtype"):
+    words = "does not match weight dtype|must have the type"  # the latter are those of torch 2.10
+    with pytest.raises(ValueError, match=words):
         compiled(elman.nn.LSTM(3, 4), fullgraph=False)(drawn(4, 2, 3))
 
 
@@ -511,7 +518,7 @@ def test_transforms_within_a_graph_run_outside_of_it(make):
         lambda x: jvp(lambda x: layer(x)[0], (x,), (x,))[1],
     ):
         same(compiled(f, fullgraph=False)(x), f(x))
-        with pytest.raises(RuntimeError, match="E823"):
+        with pytest.raises(RuntimeError, match=said_in_a_graph("E823", "BackendProblem")):
             compiled(f)(x)
 
 

@@ -18,7 +18,7 @@ Outputs: TypeAlias = tuple[Tensor, ...]
 Run: TypeAlias = Callable[[Any], Outputs]  # a direction of a layer: what it gives for what it reads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Turn:
     """Time reversed, of each sequence as far as it goes."""
 

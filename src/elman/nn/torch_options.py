@@ -33,6 +33,7 @@ class Within(Recurrent):
 
     given: Named
     norms: Sequence[torch.nn.Module] = ()
+    names: tuple[str, ...]  # of all that it has
 
     def merge(self, tensors: Mapping[str, tuple[str, ...]]) -> None:
         """Have the weights of a layer as rows of these tensors, and its states as torch's are.
@@ -53,8 +54,13 @@ class Within(Recurrent):
     def on(self, weights: Named, norms: Sequence[torch.nn.Module], **now: Any) -> Within:
         """The same on these weights."""
         found = object.__new__(Within)
-        found.__dict__.update(self.__dict__)
-        found.__dict__.update(given=weights, norms=norms, **now)
+        own = {"given": weights, "norms": norms, **now}
+        if torch.compiler.is_compiling():  # torch 2.10 knows no update of it there
+            own = {**{name: self.__dict__[name] for name in self.names}, **own}
+            for name in own:
+                found.__dict__[name] = own[name]
+        else:
+            found.__dict__.update(self.__dict__, **own)
         return found
 
     def reset_parameters(self) -> None:
@@ -181,6 +187,7 @@ class WithOptions(torch.nn.RNNBase):
         )
         made.merge(self._described().merged)
         made._keep_constants({}, "cpu", torch.float64)  # which have numbers, unlike the weights
+        made.names = (*made.__dict__,)
         self.__dict__["_within"] = made  # no module of this one: it has no weights
         return made
 
