@@ -154,6 +154,8 @@ MISTAKES = {
     "E218_read_out_with_x": lambda: ReadOut(4, 2)(zeros(5, 4), zeros(5, 3)),
     "E218_read_out_size": lambda: ReadOut(4, 2)(zeros(5, 3)),
     "E417_a_cell": lambda: decoder(elman.cells["gru"]),
+    "E417_a_class": lambda: Bidirectional(GRU),
+    "E417_a_list": lambda: Stacked([GRU(8, 16), GRU(16, 4)]),
     "E417_no_layer": lambda: decoder(torch.nn.Linear(8, 16)),
     "E417_two_directions": lambda: decoder(torch.nn.GRU(8, 16, bidirectional=True)),
     "E417_two_directions_within": lambda: decoder(Stacked(Bidirectional(GRU(8, 5)), GRU(10, 16))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import pickle
 import subprocess
@@ -38,6 +39,21 @@ def test_torch_nn_may_be_imported_from_here():
         with pytest.raises(AttributeError, match=f"has no attribute '{wrong}'") as caught:
             getattr(elman.nn, wrong)
         assert (caught.value.name, caught.value.obj) == (wrong, elman.nn)  # Python asks for these
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tools_see_the_arguments_of_a_constructor(kind):
+    cell = inspect.signature(getattr(elman.nn, f"{kind}Cell")).parameters
+    theirs = inspect.signature(getattr(torch.nn, f"{kind}Cell")).parameters
+    assert {name: each.default for name, each in cell.items()} == {
+        name: each.default for name, each in theirs.items()
+    }
+    layer = getattr(elman.nn, kind)
+    names = [*inspect.signature(layer).parameters]
+    assert names[:3] == ["input_size", "hidden_size", "num_layers"]
+    bound = inspect.signature(layer).bind(3, 5, 2, dropout=0.5, remat=True)
+    made = layer(*bound.args, **bound.kwargs)
+    assert (made.num_layers, made.dropout, made.remat) == (2, 0.5, True)
 
 
 def given(kind: str, layers: int, batch: int, hidden: int, dtype: torch.dtype) -> object:

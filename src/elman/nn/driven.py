@@ -45,11 +45,17 @@ def kind_of(layer: object) -> Kind:
         if isinstance(layer, types):
             return kind
     fix = "As in elman.nn.Recurrent(elman.cells['gru'], 64, 256), or elman.nn.LSTM(64, 256)."
+    shown = type(layer).__name__
     if isinstance(layer, Cell):
         fix = "Make a layer of the cell: elman.nn.Recurrent(cell, input_size, hidden_size)."
+    elif isinstance(layer, list | tuple):
+        fix = "Pass its layers one by one: Stacked(*layers)."
+    elif isinstance(layer, type):
+        shown = f"the class {layer.__name__}"
+        fix = f"Make the layer first: {layer.__name__}(input_size, hidden_size)."
     raise NameProblem(
         "E417",
-        f"{type(layer).__name__} is no recurrent layer",
+        f"{shown} is no recurrent layer",
         rule="It is Recurrent, RNN, LSTM or GRU, or one of torch's layers or cells.",
         fix=fix,
     )
