@@ -597,6 +597,18 @@ def test_an_exported_layer_is_any_length_and_batch_also_where_it_is_loaded(kind,
         same(found, [model(y), *second(model, y)])
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
+def test_for_onnx_a_drop_in_is_torchs_own_layer(kind, options, monkeypatch):
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)  # as the exporter says
+    layer = getattr(elman.nn, kind)(3, 4, dtype=WIDE, **options).eval()
+    x = drawn(5, 2, 3)
+    program = torch.export.export(torch.nn.Sequential(layer), (x,), strict=False)
+    targets = [str(node.target) for node in program.graph.nodes]
+    assert not any("elman" in target for target in targets)
+    same(program.module()(x), layer(x))
+
+
 def test_layers_of_layers_and_a_pool_are_exported_for_any_length_and_batch():
     class Pooled(torch.nn.Module):
         def __init__(self):
