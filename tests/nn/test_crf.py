@@ -523,7 +523,7 @@ def test_the_best_of_numbers_that_are_none_is_an_error():
 
 
 @pytest.mark.parametrize("lengths", [None, [4, 2]])
-def test_shapes_alone_on_meta(lengths):
+def test_shapes_alone(lengths):
     labels = ["O", "B-PER", "I-PER"]
     crf = CRF(3, allowed=constraints(labels), device="meta", dtype=torch.float32)
     emissions = torch.zeros(4, 2, 3, device="meta", requires_grad=True)
@@ -531,3 +531,6 @@ def test_shapes_alone_on_meta(lengths):
     crf(emissions, tags, lengths=lengths).backward()
     assert emissions.grad.shape == (4, 2, 3) and crf.transitions.grad.shape == (3, 3)
     assert crf.marginals(emissions, lengths=lengths).shape == (4, 2, 3)
+    with torch._subclasses.fake_tensor.FakeTensorMode():
+        found = CRF(3)(torch.zeros(4, 2, 3), torch.zeros(4, 2, dtype=torch.long), lengths=lengths)
+    assert found.shape == ()

@@ -252,9 +252,9 @@ class _LogPartition(_Known):
 
 def is_plain(numbers: Tensor | None = None) -> bool:
     """Whether numbers can be looked at: not while torch makes another function of a call."""
-    if numbers is not None and numbers.is_meta:
+    if torch.compiler.is_compiling() or is_transformed() or torch._C._len_torch_dispatch_stack():
         return False
-    return not (torch.compiler.is_compiling() or is_transformed())
+    return numbers is None or not numbers.is_meta
 
 
 def log_partition(chain: Chain) -> Tensor:
