@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import elman
 from elman.errors import ShapeProblem
+from elman.nn import LSTM, Recurrent
+from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import regularized
 from tests.errors.golden import assert_says_a_way_out
 
@@ -43,5 +46,20 @@ def test_the_message_is_the_golden_one(name):
     assert_says_a_way_out(FOLDER / f"{name}.txt", f"{caught.value}\n", "ShapeProblem")
 
 
+@pytest.mark.parametrize("kind", ["Recurrent", "LSTM"])
+def test_an_option_of_a_made_layer_stays(kind):
+    layer = Recurrent("h[t] = tanh(W @ x[t] + U @ h[t-1])", 2, 3, zoneout=0.1)
+    if kind == "LSTM":
+        layer = LSTM(2, 3, zoneout=0.1)
+    with pytest.raises(ShapeProblem) as caught:
+        layer.zoneout = 0.0
+    assert_says_a_way_out(FOLDER / "E244_set.txt", f"{caught.value}\n", "ShapeProblem")
+    for name in OPTIONS:
+        with pytest.raises(ShapeProblem, match=f"{name} cannot be changed"):
+            setattr(layer, name, 0)
+    layer.dropout, layer.note = 0.5, "the user's own"
+    assert copy.deepcopy(layer).note == "the user's own"
+
+
 def test_every_golden_text_has_a_mistake():
-    assert {path.stem for path in FOLDER.glob("*.txt")} == set(MISTAKES)
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {*MISTAKES, "E244_set"}

@@ -348,7 +348,6 @@ ELMAN = "a = 1\nh[t] = tanh(W @ x[t] + U @ h[t-1] + a)"
 @pytest.mark.parametrize(
     ("call", "code", "words"),
     [
-        (lambda: Recurrent("gru", 2, 3), "E408", r'Pass elman.cells\["gru"\]'),
         (lambda: Recurrent("grru", 2, 3), "E408", "Did you mean 'gru'"),
         (lambda: Recurrent(torch.nn.GRU, 2, 3), "E408", "not from type"),
         (lambda: Recurrent("h[t] = 0.5 * h[t-1]", 2, 3), "E408", "Run the cell itself"),

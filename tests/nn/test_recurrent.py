@@ -79,6 +79,15 @@ def test_torchs_own_layer_with_the_same_weights(kind, options, steps):
         torch.testing.assert_close(found[name], parameter.grad, **NEAR)
 
 
+def test_a_cell_of_the_library_goes_by_its_name():
+    torch.manual_seed(0)
+    by_name = Recurrent(["gru", " lstm "], 3, 5, num_layers=2)
+    torch.manual_seed(0)
+    by_cell = Recurrent([cells["gru"], cells["lstm"]], 3, 5, num_layers=2)
+    x = torch.randn(4, 2, 3)
+    assert by_name.cells == by_cell.cells and torch.equal(by_name(x)[0], by_cell(x)[0])
+
+
 @pytest.mark.c
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_batch_and_without_a_state(kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias, TypeGuard
 
@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import library
 from elman.backends.call import number_array
-from elman.cell import Cell
+from elman.cell import Cell, published
 from elman.errors import NameProblem, ShapeProblem, WeightProblem, nearest
 from elman.nn import autocast
 from elman.nn.autocast import lowers
@@ -30,7 +30,7 @@ TAKEN = {
 
 
 def as_cell(given: object) -> Cell:
-    """A cell as it is, or from its equations; E408 for what is neither."""
+    """A cell as it is, by its name in the library, or from its equations; E408 for what is none."""
     cell = given if isinstance(given, Cell) else _read(given)
     if not (cell.inputs or cell.parameters or cell.constants):
         raise NameProblem(
@@ -43,15 +43,14 @@ def as_cell(given: object) -> Cell:
 
 
 def _read(given: object) -> Cell:
+    if isinstance(given, str) and given.strip() in library.cells:
+        return published(library.cells.text(given.strip()), given.strip())
     if isinstance(given, str) and "=" not in given:
-        known = given.strip() in library.cells
         raise NameProblem(
             "E408",
-            f"{given!r} is {'the name of a cell' if known else 'no equation'}",
-            rule="A layer is made of a cell or of its equations.",
-            fix=f'Pass elman.cells["{given.strip()}"].'
-            if known
-            else nearest(given, library.cells) or "As in Recurrent(elman.cells['gru'], 64, 256).",
+            f"{given!r} is no equation, and no cell of the library",
+            rule="A layer is made of a cell, of its name in the library or of its equations.",
+            fix=nearest(given, library.cells) or "As in Recurrent(elman.cells['gru'], 64, 256).",
         )
     if not isinstance(given, str):
         raise NameProblem(
@@ -111,6 +110,18 @@ def check_size(name: str, count: object, least: int = 1) -> None:
     if not is_count(count, least):
         rule = f"It is a whole number, {least} or more."
         raise ShapeProblem("E208", f"{name}={count!r}", rule=rule, fix=f"As in {name}=8.")
+
+
+def check_made_with(name: str, options: Container[str]) -> None:
+    """E244 for an option that is set on a layer whose equations are already made."""
+    if name in options:
+        raise ShapeProblem(
+            "E244",
+            f"{name} cannot be changed once the layer is made",
+            rule="It is part of the equations that the layer's kernels compute.",
+            fix=f"Make a layer with {name}=... and give it these weights: "
+            "new.load_state_dict(old.state_dict(), strict=False).",
+        )
 
 
 def check_dropout(dropout: object) -> None:

@@ -18,6 +18,7 @@ from elman.nn.frozen import CanFreeze, Frozen
 from elman.nn.fused import pack
 from elman.nn.given import (
     as_cell,
+    check_made_with,
     check_names,
     check_switches,
     constant_tensors,
@@ -26,6 +27,7 @@ from elman.nn.given import (
 from elman.nn.input_form import InputForm
 from elman.nn.layers import Stack, stacked
 from elman.nn.passage import LayerNorm, Passage, check_residual
+from elman.nn.refused_making import OPTIONS
 from elman.nn.regularized import Drops
 from elman.nn.rungs import check_two_ways, rung_of, with_learned_starts
 from elman.nn.stack import each_layer, plan_sizes
@@ -55,6 +57,11 @@ class RecurrentParts(CanFreeze):
     drops: Drops
     _stack: Stack | None
     _numbers: Mapping[str, Tensor] = {}  # of the constants, whatever befalls the buffers
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_rungs" in self.__dict__:
+            check_made_with(name, OPTIONS)
+        super().__setattr__(name, value)
 
     def _take_cells(self, given: Any, learn_initial_state: bool) -> None:
         """Read the cell of each layer, and put learned first states and dropout into it."""

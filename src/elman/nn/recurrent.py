@@ -59,8 +59,9 @@ class Recurrent(RecurrentParts):
     ['U_l0', 'U_l1', 'W_l0', 'W_l1', 'b_l0', 'b_l1']
 
     Args:
-        cell: a `Cell`, or its equations. Of its inputs that are no scalars and vary over time and
-            batch, the one called x, else the first, is `x`; the others are given by name.
+        cell: a `Cell`, its name in the library ("gru"), or its equations. Of its inputs that are no
+            scalars and vary over time and batch, the one called x, else the first, is `x`; the
+            others are given by name.
         input_size, hidden_size: the sizes of `x` and of the state, as in torch.
         num_layers: each further layer reads the output of the one below.
         sizes: further sizes of the cell by name, as `{"cell": 512}`.

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ElmanError, ShapeProblem
 from elman.nn.frozen import Frozen
-from elman.nn.given import check_switches, remat_steps
+from elman.nn.given import check_made_with, check_switches, remat_steps
 from elman.nn.layers import Tensor, while_compiling
 from elman.nn.masked import Marks
 from elman.nn.passage import LayerNorm, Passage
@@ -115,9 +115,13 @@ class WithOptions(torch.nn.RNNBase):
             self._resize(sizes)
         within = self._made()
         self._adopt(within)
-        self.return_states, self.output_size = within.return_states, within.output_size
+        self.__dict__["return_states"], self.output_size = within.return_states, within.output_size
         if sizes is not None:
             self.reset_parameters()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_made_with(name, OPTIONS)
+        super().__setattr__(name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
