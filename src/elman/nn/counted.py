@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
@@ -12,6 +12,22 @@ from elman.errors import NameProblem
 Tensor: TypeAlias = torch.Tensor
 Lead: TypeAlias = tuple[int, int]
 RULE = "A mask is True or 1 at each step that counts, else False or 0."
+
+
+class MaskLaw(NamedTuple):
+    """What is said of a mask that is none."""
+
+    code: str
+    name: str
+    rule: str
+
+    def broken(self, what: str) -> NameProblem:
+        """The error: the mask and what is wrong with it."""
+        fix = "As in mask=(tokens != padding)."
+        return NameProblem(self.code, f"{self.name} {what}", rule=self.rule, fix=fix)
+
+
+OF_STEPS = MaskLaw("E415", "the mask", RULE)
 
 
 def counted(
@@ -37,14 +53,18 @@ def counted(
     return _mask(lead, mask, device, is_turned)
 
 
-def as_mask(mask: Any, device: torch.device | None = None) -> Tensor:
-    """A tensor of what is given; E415 where it holds no numbers."""
+def as_mask(mask: Any, device: torch.device | None = None, law: MaskLaw = OF_STEPS) -> Tensor:
+    """A tensor of what is given; the law's error where it holds no numbers."""
     try:
         return torch.as_tensor(mask, device=device)
     except (TypeError, ValueError, RuntimeError):
-        what = f"the mask is {type(mask).__name__}, no array of True and False"
-        fix = "As in mask=(tokens != padding)."
-        raise NameProblem("E415", what, rule=RULE, fix=fix) from None
+        raise law.broken(f"is {type(mask).__name__}, no array of True and False") from None
+
+
+def check_marks(mask: Tensor, law: MaskLaw = OF_STEPS) -> None:
+    """The law's error for other numbers than 0 and 1."""
+    if mask.dtype is not torch.bool and not ((mask == 0) | (mask == 1)).all():
+        raise law.broken("holds other numbers than 0 and 1")
 
 
 def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tensor:
@@ -55,9 +75,8 @@ def _mask(lead: Lead, mask: Any, device: torch.device, is_turned: bool) -> Tenso
         fix = "Exchange its axes: mask.T." if tuple(found.shape) == shape[::-1] else None
         headline = f"the mask is {tuple(found.shape)}, and {axes} is {shape}"
         raise NameProblem("E415", headline, rule=RULE, fix=fix)
-    if found.dtype is not torch.bool and is_seen() and not ((found == 0) | (found == 1)).all():
-        fix = "As in mask=(tokens != padding)."
-        raise NameProblem("E415", "the mask holds other numbers than 0 and 1", rule=RULE, fix=fix)
+    if is_seen():
+        check_marks(found)
     return (found.T if is_turned else found) != 0
 
 

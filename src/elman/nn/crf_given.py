@@ -10,10 +10,12 @@ import torch
 from elman.backends.masks import check_lengths
 from elman.errors import DataProblem, NameProblem, ShapeProblem
 from elman.nn.chain import is_plain
+from elman.nn.counted import MaskLaw, as_mask, check_marks
 from elman.nn.tag_schemes import Constraints
 
 Tensor: TypeAlias = torch.Tensor
 PREFIX = "A mask is on from a sequence's first step to its last one, and off behind it."
+LAW = MaskLaw("E432", "mask", PREFIX)
 
 
 @dataclass(frozen=True)
@@ -126,20 +128,11 @@ def _lengths(given: Given, mask: Any, lengths: Any) -> Tensor | None:
 
 def _counted(mask: Any, given: Given) -> Tensor:
     """How many steps of each sequence are on, (B)."""
-    fix = "As in mask=(tokens != padding)."
-    try:
-        found = torch.as_tensor(mask, device=given.emissions.device)
-    except (TypeError, ValueError, RuntimeError):
-        what = f"mask is {type(mask).__name__}, no array of True and False"
-        raise NameProblem("E432", what, rule=PREFIX, fix=fix) from None
+    found = as_mask(mask, given.emissions.device, LAW)
     if found.shape != _form(given):
         raise _wrong_form("E432", "mask", tuple(found.shape), given)
-    if (
-        is_plain(found)
-        and found.dtype is not torch.bool
-        and not ((found == 0) | (found == 1)).all()
-    ):
-        raise NameProblem("E432", "mask holds other numbers than 0 and 1", rule=PREFIX, fix=fix)
+    if is_plain(found):
+        check_marks(found, LAW)
     on = _ordered(found != 0, given)
     if is_plain(found):
         late = (on[1:] & ~on[:-1]).nonzero()
